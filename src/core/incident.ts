@@ -1,0 +1,214 @@
+// An Incident is one problem, however often it is reported. Its state owns its fields;
+// `advance` is the only way from one state to the next, and it is pure.
+
+import type { Fingerprint } from './detection.ts';
+import type { Facts } from './facts.ts';
+import { countsAgainstLimit, type Outcome } from './outcome.ts';
+import { isWorse, type ErrorType, type Severity } from './words.ts';
+
+export type IncidentState =
+  /** Seen. `notBefore` is the end of a cool-down. */
+  | { readonly name: 'open'; readonly notBefore: number }
+  | { readonly name: 'awaiting-approval'; readonly plan: string; readonly until: number }
+  /** `owner` identifies the acting process (pid and start time), `leaseUntil` when it counts as dead. */
+  | { readonly name: 'healing'; readonly plan: string; readonly owner: string; readonly leaseUntil: number }
+  /** Steps are done and checks passed; the error must stay away until `quietUntil`. */
+  | { readonly name: 'verifying'; readonly plan: string; readonly quietUntil: number }
+  | { readonly name: 'resolved'; readonly by: 'fix' | 'person' | 'itself' | 'cause'; readonly at: number }
+  | { readonly name: 'needs-human'; readonly reason: string; readonly at: number }
+  | { readonly name: 'silenced'; readonly by: string; readonly until: number };
+export type IncidentStateName = IncidentState['name'];
+
+export interface Sample {
+  readonly at: number;
+  readonly source: string;
+  readonly line: number;
+  readonly endLine: number;
+  /** Masked of secrets, capped. */
+  readonly text: string;
+}
+
+export interface Incident {
+  /** Small number as text, unique on this host: what people type. */
+  readonly id: string;
+  readonly service: string;
+  readonly node: string;
+  readonly type: ErrorType;
+  readonly severity: Severity;
+  readonly state: IncidentState;
+  readonly rule: string;
+  readonly fingerprint: Fingerprint;
+  readonly message: string;
+  readonly facts: Facts;
+  readonly fixable: boolean;
+  readonly count: number;
+  readonly firstSeen: number;
+  readonly lastSeen: number;
+  /** First, and the latest few. */
+  readonly samples: readonly Sample[];
+  /** Attempts at healing, stored before acting. Survives reopening within the horizon. */
+  readonly attempts: number;
+  /** Last plan, if there was one. */
+  readonly plan: string | null;
+  readonly fix: string | null;
+  readonly outcome: Outcome | null;
+  /** Why the incident is where it is, in one sentence for people. */
+  readonly reason: string;
+  /** Incident whose repair explains this one away. */
+  readonly causedBy: string | null;
+  /** Grows with each stored change; writers compare and swap on it. */
+  readonly revision: number;
+}
+
+/** What can happen to an incident. */
+export type IncidentEvent =
+  | { readonly kind: 'seen'; readonly at: number; readonly times: number; readonly severity: Severity; readonly facts: Facts; readonly sample: Sample | null }
+  | { readonly kind: 'plan-asks'; readonly plan: string; readonly fix: string; readonly until: number; readonly reason: string }
+  | { readonly kind: 'plan-starts'; readonly plan: string; readonly fix: string; readonly owner: string; readonly leaseUntil: number; readonly reason: string }
+  | { readonly kind: 'steps-done'; readonly quietUntil: number; readonly reason: string }
+  | { readonly kind: 'finished'; readonly outcome: Outcome; readonly retryAt: number | null }
+  | { readonly kind: 'postponed'; readonly until: number; readonly reason: string }
+  | { readonly kind: 'given-up'; readonly at: number; readonly reason: string; readonly outcome: Outcome | null }
+  | { readonly kind: 'denied'; readonly at: number; readonly by: string }
+  | { readonly kind: 'expired'; readonly at: number }
+  | { readonly kind: 'cleared'; readonly at: number; readonly by: 'person' | 'itself' | 'cause'; readonly reason: string; readonly cause: string | null }
+  | { readonly kind: 'silenced'; readonly by: string; readonly until: number }
+  | { readonly kind: 'unsilenced'; readonly at: number };
+
+const FROM: Record<IncidentEvent['kind'], readonly IncidentStateName[]> = {
+  seen: ['open', 'awaiting-approval', 'healing', 'verifying', 'resolved', 'needs-human', 'silenced'],
+  'plan-asks': ['open', 'needs-human'],
+  'plan-starts': ['open', 'awaiting-approval', 'needs-human'],
+  'steps-done': ['healing'],
+  finished: ['open', 'awaiting-approval', 'healing', 'verifying', 'resolved', 'needs-human'],
+  postponed: ['open', 'awaiting-approval'],
+  'given-up': ['open', 'awaiting-approval', 'healing', 'verifying'],
+  denied: ['awaiting-approval'],
+  expired: ['awaiting-approval'],
+  cleared: ['open', 'awaiting-approval', 'needs-human', 'silenced'],
+  silenced: ['open', 'awaiting-approval', 'needs-human', 'resolved', 'silenced'],
+  unsilenced: ['silenced'],
+};
+
+const SAMPLES_KEPT = 5;
+
+/** True when the event may happen in this state. */
+export function canAdvance(incident: Incident, event: IncidentEvent): boolean {
+  return FROM[event.kind].includes(incident.state.name);
+}
+
+/**
+ * The incident after the event, or null when the event is not possible in its state
+ * (the caller lost a race and must look again).
+ */
+export function advance(incident: Incident, event: IncidentEvent): Incident | null {
+  if (!canAdvance(incident, event)) return null;
+  return { ...change(incident, event), revision: incident.revision + 1 };
+}
+
+function change(incident: Incident, event: IncidentEvent): Incident {
+  switch (event.kind) {
+    case 'seen':
+      return seen(incident, event);
+    case 'plan-asks':
+      return { ...incident, state: { name: 'awaiting-approval', plan: event.plan, until: event.until }, plan: event.plan, fix: event.fix, reason: event.reason };
+    case 'plan-starts':
+      return {
+        ...incident,
+        state: { name: 'healing', plan: event.plan, owner: event.owner, leaseUntil: event.leaseUntil },
+        plan: event.plan,
+        fix: event.fix,
+        attempts: incident.attempts + 1,
+        reason: event.reason,
+      };
+    case 'steps-done':
+      return { ...incident, state: { name: 'verifying', plan: incident.plan ?? '', quietUntil: event.quietUntil }, reason: event.reason };
+    case 'finished':
+      return finished(incident, event.outcome, event.retryAt);
+    case 'postponed':
+      return { ...incident, state: { name: 'open', notBefore: event.until }, reason: event.reason };
+    case 'given-up':
+      return { ...incident, state: { name: 'needs-human', reason: event.reason, at: event.at }, outcome: event.outcome ?? incident.outcome, reason: event.reason };
+    case 'denied':
+      return { ...incident, state: { name: 'needs-human', reason: `denied by ${event.by}`, at: event.at }, reason: `denied by ${event.by}` };
+    case 'expired':
+      return { ...incident, state: { name: 'needs-human', reason: 'nobody decided in time', at: event.at }, reason: 'nobody decided in time' };
+    case 'cleared':
+      return { ...incident, state: { name: 'resolved', by: event.by, at: event.at }, reason: event.reason, causedBy: event.cause ?? incident.causedBy };
+    case 'silenced':
+      return { ...incident, state: { name: 'silenced', by: event.by, until: event.until }, reason: `silenced by ${event.by}` };
+    case 'unsilenced':
+      return { ...incident, state: { name: 'open', notBefore: event.at }, reason: 'the silence has ended' };
+  }
+}
+
+function seen(incident: Incident, event: Extract<IncidentEvent, { kind: 'seen' }>): Incident {
+  const next: Incident = {
+    ...incident,
+    count: incident.count + event.times,
+    lastSeen: Math.max(incident.lastSeen, event.at),
+    severity: isWorse(event.severity, incident.severity) ? event.severity : incident.severity,
+    facts: { ...incident.facts, ...event.facts },
+    samples: keepSamples(incident.samples, event.sample),
+  };
+  if (incident.state.name !== 'resolved') return next;
+  return { ...next, state: { name: 'open', notBefore: event.at }, reason: 'it came back' };
+}
+
+/** The first sample explains how it began, the latest how it is now; the middle may go. */
+function keepSamples(samples: readonly Sample[], sample: Sample | null): readonly Sample[] {
+  if (!sample) return samples;
+  if (samples.length < SAMPLES_KEPT) return [...samples, sample];
+  return [samples[0] as Sample, ...samples.slice(2), sample];
+}
+
+function finished(incident: Incident, outcome: Outcome, retryAt: number | null): Incident {
+  const next = { ...incident, outcome, reason: outcome.reason };
+  if (outcome.kind === 'fixed') return { ...next, state: { name: 'resolved', by: 'fix', at: outcome.at } };
+  if (outcome.kind === 'rehearsed') return { ...next, state: { name: 'open', notBefore: outcome.at } };
+  if (retryAt !== null && countsAgainstLimit(outcome.kind)) return { ...next, state: { name: 'open', notBefore: retryAt } };
+  return { ...next, state: { name: 'needs-human', reason: outcome.reason, at: outcome.at } };
+}
+
+/** An incident as `incidents --json` prints it. */
+export interface IncidentRow {
+  readonly id: string;
+  readonly service: string;
+  readonly type: ErrorType;
+  readonly severity: Severity;
+  readonly state: IncidentStateName;
+  readonly message: string;
+  readonly count: number;
+  readonly firstSeen: string;
+  readonly lastSeen: string;
+  readonly fingerprint: string;
+  readonly facts: Facts;
+  readonly attempts: number;
+  readonly fix: string | null;
+  readonly plan: string | null;
+  readonly outcome: { readonly kind: string; readonly reason: string; readonly at: string; readonly evidence: Outcome['evidence'] } | null;
+  readonly reason: string;
+}
+
+/** The outward form of an incident. */
+export function incidentRow(incident: Incident): IncidentRow {
+  const { outcome } = incident;
+  return {
+    id: incident.id,
+    service: incident.service,
+    type: incident.type,
+    severity: incident.severity,
+    state: incident.state.name,
+    message: incident.message,
+    count: incident.count,
+    firstSeen: new Date(incident.firstSeen).toISOString(),
+    lastSeen: new Date(incident.lastSeen).toISOString(),
+    fingerprint: incident.fingerprint.place,
+    facts: incident.facts,
+    attempts: incident.attempts,
+    fix: incident.fix,
+    plan: incident.plan,
+    outcome: outcome && { kind: outcome.kind, reason: outcome.reason, at: new Date(outcome.at).toISOString(), evidence: outcome.evidence },
+    reason: incident.reason,
+  };
+}

@@ -1,0 +1,26 @@
+// How an attempt at healing ended, with the evidence for saying so.
+
+import type { OutcomeKind } from './words.ts';
+
+export interface Evidence {
+  readonly check: string;
+  readonly passed: true | false | 'unknown';
+  readonly text: string;
+}
+
+export interface Outcome {
+  readonly kind: OutcomeKind;
+  /** One sentence for people. */
+  readonly reason: string;
+  readonly evidence: readonly Evidence[];
+  /** Epoch milliseconds. */
+  readonly at: number;
+  readonly plan: string | null;
+  /** For `rollback-failed`: what a person must do by hand. */
+  readonly byHand?: string;
+}
+
+/** True for outcomes after which trying the same thing again must count against the limit. */
+export function countsAgainstLimit(kind: OutcomeKind): boolean {
+  return kind !== 'fixed' && kind !== 'rehearsed';
+}

@@ -1,0 +1,318 @@
+// host/ is the only door to the machine. Probes look and change nothing; effects change and
+// can be undone. The brain is handed probes only; hands alone get effects.
+
+import type { Clock } from '../core/clock.ts';
+import type { Check, CheckResult, Step } from '../core/plan.ts';
+import type { GoodCopy } from '../store/contract.ts';
+
+// ---------------------------------------------------------------- running programs
+
+export interface RunOptions {
+  readonly cwd: string;
+  /** Added to the minimal environment (PATH, HOME, LANG). Nothing else is inherited. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  /** Bytes kept of each stream, head and tail. Default 64 KiB. */
+  readonly outputCap?: number;
+  readonly input?: string;
+  readonly signal?: AbortSignal;
+  /** Run as the owner of this path when we are root. Default: `cwd`. */
+  readonly asOwnerOf?: string;
+}
+
+export interface RunResult {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly timedOut: boolean;
+  readonly truncated: boolean;
+  /** Set when the program could not be started at all. */
+  readonly failure: string | null;
+  readonly tookMs: number;
+}
+
+/** Starts a program without a shell, in its own process group, and leaves nothing behind. Never throws for what the program does. */
+export type Run = (argv: readonly string[], options: RunOptions) => Promise<RunResult>;
+
+// ---------------------------------------------------------------- services
+
+export type RestartVia =
+  | { readonly kind: 'supervised' }
+  | { readonly kind: 'systemd'; readonly unit: string }
+  | { readonly kind: 'pm2'; readonly name: string }
+  | { readonly kind: 'docker'; readonly container: string }
+  | { readonly kind: 'command'; readonly argv: readonly string[]; readonly cwd: string };
+
+export type HealthProbe =
+  | { readonly kind: 'http'; readonly url: string }
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'command'; readonly argv: readonly string[] };
+
+/** What host and fixes need to know of a configured service. Paths are absolute. */
+export interface ServiceFacts {
+  readonly name: string;
+  readonly directory: string;
+  /** Set when selfheal starts and supervises it. */
+  readonly command: readonly string[] | null;
+  readonly restart: RestartVia | null;
+  readonly health: HealthProbe | null;
+  readonly envFile: string | null;
+  readonly disposable: readonly string[];
+  /** Package index pinned at start: for pip and for npm, where known. */
+  readonly pipIndex: string | null;
+  readonly npmRegistry: string | null;
+  readonly settleMs: number;
+}
+
+/** A running process, identified beyond pid reuse. */
+export interface ProcessInfo {
+  readonly pid: number;
+  readonly startTicks: number;
+  readonly ppid: number;
+  readonly uid: number;
+  readonly executable: string | null;
+  readonly argv: readonly string[];
+  readonly cwd: string | null;
+}
+
+// ---------------------------------------------------------------- probes
+
+export interface FileStatus {
+  readonly kind: 'file' | 'directory' | 'symlink' | 'other' | 'absent' | 'denied';
+  readonly bytes: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly inode: number;
+  readonly links: number;
+  readonly modifiedAt: number;
+}
+
+export interface FileProbe {
+  /** lstat: links are not followed. */
+  status(path: string): Promise<FileStatus>;
+  /** Text of a regular file with one link; null when absent, a link, a device, unreadable or over `maxBytes` (default 1 MiB). */
+  text(path: string, maxBytes?: number): Promise<string | null>;
+  sha256(path: string): Promise<string | null>;
+  /** Canonical absolute path when `path` (relative to `root`) stays inside `root` after resolving links; else null. */
+  inside(root: string, path: string): Promise<string | null>;
+  list(directory: string): Promise<readonly string[]>;
+  /** Regular files below `root` that match; links not followed; at most 10,000. */
+  glob(root: string, patterns: readonly string[]): Promise<readonly string[]>;
+  /** Room on the file system of `path`. */
+  room(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number; readonly freeInodes: number; readonly totalInodes: number; readonly readOnly: boolean } | null>;
+}
+
+export interface GitRepository {
+  readonly directory: string;
+  readonly gitDirectory: string;
+  readonly head: string | null;
+  /** Short branch name; null when detached. */
+  readonly branch: string | null;
+  readonly upstream: { readonly remote: string; readonly branch: string; readonly url: string } | null;
+  readonly operation: 'merge' | 'rebase' | 'cherry-pick' | 'revert' | 'bisect' | null;
+  /** True when a person is at it: files touched a moment ago, or a live git process. */
+  readonly inUse: boolean;
+  readonly unmerged: readonly string[];
+  readonly modified: readonly string[];
+  readonly staged: readonly string[];
+  readonly untracked: readonly string[];
+  /** Configuration keys that could run programs or redirect traffic. Any makes every plan ask. */
+  readonly suspicious: readonly string[];
+  readonly indexLock: { readonly path: string; readonly inode: number; readonly ageMs: number; readonly holder: ProcessInfo | null } | null;
+}
+
+/** What the upstream branch has that HEAD has not. Fetched into a mirror of ours; the owner's repository is untouched. */
+export interface GitIncoming {
+  readonly commit: string;
+  readonly commits: number;
+  /** True when HEAD is an ancestor: a fast-forward is possible. */
+  readonly fastForward: boolean;
+  readonly changed: readonly { readonly path: string; readonly status: string; readonly mode: string }[];
+  /** Changed paths that could run code by themselves or overwrite local files, with the reason. */
+  readonly risky: readonly { readonly path: string; readonly reason: string }[];
+  readonly subjects: readonly string[];
+}
+
+export interface GitProbe {
+  repository(directory: string): Promise<GitRepository | null>;
+  /** Fetches. Null with a reason when the remote cannot be reached or refuses. */
+  incoming(repository: GitRepository): Promise<{ readonly incoming: GitIncoming | null; readonly reason: string }>;
+  /** Text of one file at a commit (own or incoming); null when absent. */
+  textAt(repository: GitRepository, commit: string, path: string): Promise<string | null>;
+  /** Checks out a commit into a scratch folder outside the project, runs `use` there, removes it. */
+  withWorktree<T>(repository: GitRepository, commit: string, use: (directory: string) => Promise<T>): Promise<T | null>;
+}
+
+export interface PythonEnvironment {
+  /** Absolute path of the venv's interpreter. */
+  readonly interpreter: string;
+  readonly venv: string;
+  readonly version: string;
+  readonly sitePackages: string;
+  /** Effective package index and where it was configured. */
+  readonly index: string | null;
+}
+
+/** A requirement as a lock file or manifest of the project states it. */
+export interface Pin {
+  readonly name: string;
+  /** Exact version; null when the project states only a range. */
+  readonly version: string | null;
+  /** The range as written, e.g. `>=1.2,<2`. */
+  readonly range: string | null;
+  readonly hashes: readonly string[];
+  readonly file: string;
+  readonly line: number;
+  /** `registry` is the only kind that is installed without asking. */
+  readonly kind: 'registry' | 'url' | 'vcs' | 'path' | 'editable';
+}
+
+export interface PythonProbe {
+  /** The service's own venv; null when it has none (the system's Python is never touched). */
+  environment(service: ServiceFacts): Promise<PythonEnvironment | null>;
+  /** Imports the module in a child of that interpreter, without writing bytecode. */
+  imports(environment: PythonEnvironment, module: string, directory: string): Promise<{ readonly ok: boolean | 'unknown'; readonly error: string }>;
+  distributions(environment: PythonEnvironment): Promise<readonly { readonly name: string; readonly version: string; readonly modules: readonly string[] }[]>;
+  /** True for the standard library and builtins of that interpreter. */
+  isStandard(environment: PythonEnvironment, module: string): Promise<boolean>;
+  /** Parsed imports (not strings or comments) of one file: top-level names. */
+  importsOf(environment: PythonEnvironment, file: string): Promise<readonly string[]>;
+  pins(directory: string): Promise<readonly Pin[]>;
+  /** Distribution names that may provide a module: installed metadata, then a curated table, then the name itself. */
+  distributionsFor(environment: PythonEnvironment, module: string): Promise<readonly string[]>;
+}
+
+export interface NodeProject {
+  readonly directory: string;
+  readonly declared: Readonly<Record<string, string>>;
+  readonly lock: { readonly sha256: string; readonly packages: Readonly<Record<string, { readonly version: string; readonly resolved: string | null; readonly integrity: string | null; readonly hasInstallScript: boolean }>> } | null;
+  readonly registry: string;
+  /** Keys of project rc files that could run programs or redirect downloads. */
+  readonly suspicious: readonly string[];
+}
+
+export interface NodeProbe {
+  project(service: ServiceFacts): Promise<NodeProject | null>;
+  resolves(from: string, module: string): Promise<{ readonly ok: boolean | 'unknown'; readonly error: string }>;
+  importsOf(file: string): Promise<readonly string[]>;
+  isBuiltin(module: string): boolean;
+}
+
+export interface ProcessProbe {
+  process(pid: number): Promise<ProcessInfo | null>;
+  /** Who listens on a TCP port of this host; `unknown` when the kernel will not tell us. */
+  listener(port: number): Promise<ProcessInfo | 'unknown' | null>;
+  /** Processes that hold this file open or locked. */
+  holders(path: string): Promise<readonly ProcessInfo[]>;
+  children(pid: number): Promise<readonly ProcessInfo[]>;
+  /** Load average per core, 1 minute. */
+  load(): Promise<number>;
+  availableMemory(): Promise<{ readonly freeBytes: number; readonly totalBytes: number }>;
+}
+
+export interface ServiceState {
+  readonly running: boolean | 'unknown';
+  readonly process: ProcessInfo | null;
+  /** A person (or a clean exit) stopped it: nobody starts it again but a person. */
+  readonly stoppedOnPurpose: boolean;
+  /** Starts within the last ten minutes. */
+  readonly recentStarts: number;
+  readonly supervisorGaveUp: boolean;
+  readonly evidence: string;
+}
+
+export interface ServiceProbe {
+  state(service: string): Promise<ServiceState>;
+  /** The declared health probe; `unknown` when none is declared. */
+  health(service: string): Promise<CheckResult>;
+  facts(service: string): ServiceFacts | null;
+  all(): readonly ServiceFacts[];
+}
+
+export interface NetworkProbe {
+  resolves(host: string): Promise<CheckResult>;
+  tcp(host: string, port: number): Promise<CheckResult>;
+  /** Loopback and configured addresses only; an address out of a log is never fetched. */
+  http(url: string): Promise<CheckResult & { readonly status: number | null }>;
+  /** True when the default route, the resolver and no configured peer answer: the fault is ours, not theirs. */
+  offline(): Promise<boolean>;
+}
+
+/** Everything a fix may look at. */
+export interface Probe {
+  readonly clock: Clock;
+  readonly files: FileProbe;
+  readonly git: GitProbe;
+  readonly python: PythonProbe;
+  readonly node: NodeProbe;
+  readonly processes: ProcessProbe;
+  readonly services: ServiceProbe;
+  readonly network: NetworkProbe;
+  /** Copies of this file as it was when the service ran without errors, newest proven first. */
+  readonly goodCopies: (service: string, path: string) => Promise<readonly GoodCopy[]>;
+  readonly goodCopyText: (id: string) => Promise<string | null>;
+}
+
+// ---------------------------------------------------------------- effects and checks
+
+/** Plain JSON, stored in the journal before the effect. */
+export type Snapshot = Readonly<Record<string, unknown>>;
+
+export interface EffectContext {
+  readonly plan: string;
+  readonly step: number;
+  /** Private folder (0700) for the bytes a snapshot needs, one per step; survives until the plan is pruned. */
+  readonly snapshotDirectory: string;
+  readonly run: Run;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly services: ServiceProbe;
+  readonly goodCopyContent: (id: string) => Promise<Uint8Array | null>;
+  /** Asks the running daemon to start or stop a supervised service; resolves when it has taken the request. */
+  readonly askSupervisor: (verb: 'start-service' | 'stop-service', service: string) => Promise<void>;
+}
+
+/**
+ * How one kind of step is carried out, looked at after a crash, and taken back. Order of calls:
+ * `snapshot` (its result is journaled) → intent is journaled → `apply` → done is journaled. After a crash
+ * between intent and done, `probe` tells from the machine alone what happened.
+ */
+export interface Effect<S extends Step = Step> {
+  readonly kind: S['kind'];
+  /** Looks, copies what undo will need, and refuses (`precondition`) when the world is not what the plan saw. Changes nothing. */
+  snapshot(step: S, context: EffectContext): Promise<Snapshot>;
+  /** Makes the change, atomically where the kernel allows. Throws `EffectError`. Returns evidence for people. */
+  apply(step: S, snapshot: Snapshot, context: EffectContext): Promise<string>;
+  probe(step: S, snapshot: Snapshot, context: EffectContext): Promise<'done' | 'not-done' | 'unclear'>;
+  /** Takes it back from any state `apply` can have left, also half way; twice is as good as once. */
+  undo(step: S, snapshot: Snapshot, context: EffectContext): Promise<void>;
+  /** Byte for byte as the snapshot saw it? Returns the differences; empty means proven. */
+  differences(step: S, snapshot: Snapshot, context: EffectContext): Promise<readonly string[]>;
+}
+
+/** An effect could not, or must not, go on. `precondition`: the world has changed since the plan; nothing was touched. */
+export class EffectError extends Error {
+  readonly code: 'precondition' | 'failed' | 'timeout' | 'refused';
+  constructor(code: EffectError['code'], message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'EffectError';
+    this.code = code;
+  }
+}
+
+export interface CheckContext {
+  readonly run: Run;
+  readonly probe: Probe;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** Epoch milliseconds when the plan's first step began; identities must be newer. */
+  readonly since: number;
+}
+
+/** How one kind of check is carried out. Never throws: what cannot be found out is `unknown`. */
+export interface CheckRunner<C extends Check = Check> {
+  readonly kind: C['kind'];
+  run(check: C, context: CheckContext): Promise<CheckResult>;
+}

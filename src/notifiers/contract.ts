@@ -1,0 +1,22 @@
+// A notifier carries one stored notification to a person. It classifies the answer; the
+// outbox does the waiting and the repeating.
+
+import type { Notification } from '../core/notification.ts';
+
+/** What became of one attempt. The notifier knows its protocol, so it decides about retrying. */
+export type Delivery =
+  | { readonly kind: 'sent'; readonly externalId: string | null }
+  | { readonly kind: 'retry'; readonly afterMs: number | null; readonly error: string }
+  | { readonly kind: 'rejected'; readonly error: string };
+
+export interface Notifier {
+  /** Unique channel name: `telegram`, `console`, `webhook`. */
+  readonly name: string;
+  /** Can a sent message be changed later? If not, only changes of state are sent anew. */
+  readonly edits: boolean;
+  /**
+   * Sends, or edits the message `replaces` (its external id). Never throws for what the network or the other side does,
+   * and no error text ever holds a secret.
+   */
+  send(notification: Notification, options: { readonly replaces: string | null; readonly signal: AbortSignal }): Promise<Delivery>;
+}
