@@ -19,11 +19,21 @@ export interface ServiceHealth {
 
 /** How selfheal itself is. */
 export interface StatusAnswer {
-  readonly daemon: { readonly running: boolean; readonly pid: number | null; readonly since: string | null; readonly lastCycleAt: string | null };
+  readonly daemon: {
+    readonly running: boolean;
+    readonly pid: number | null;
+    readonly since: string | null;
+    readonly lastCycleAt: string | null;
+  };
   readonly paused: { readonly by: string; readonly at: string; readonly reason: string } | null;
   readonly breaker: { readonly open: boolean; readonly reason: string };
   readonly autoFix: boolean;
-  readonly sources: readonly { readonly id: string; readonly blindSince: string | null; readonly reason: string; readonly lagBytes: number }[];
+  readonly sources: readonly {
+    readonly id: string;
+    readonly blindSince: string | null;
+    readonly reason: string;
+    readonly lagBytes: number;
+  }[];
   readonly services: readonly ServiceHealth[];
   readonly incidents: Readonly<Record<string, number>>;
   readonly outbox: { readonly pending: number; readonly failed: number };
@@ -63,7 +73,12 @@ export interface FixSummary {
   readonly inconclusive: number;
   /** 0 to 1; 0 when nothing was attempted. */
   readonly successRate: number;
-  readonly byFix: readonly { readonly fix: string; readonly attempted: number; readonly successful: number; readonly autonomyNote: string }[];
+  readonly byFix: readonly {
+    readonly fix: string;
+    readonly attempted: number;
+    readonly successful: number;
+    readonly autonomyNote: string;
+  }[];
 }
 
 export interface FixAnswer {
@@ -123,7 +138,9 @@ export interface Operations {
   report(): Promise<ReportAnswer>;
   /** Heals one incident or all fixable ones; waits until each has an outcome, asks, or `signal` aborts. */
   fix(id: string | null, by: Person, signal?: AbortSignal): Promise<FixAnswer>;
-  history(options?: { readonly limit?: number }): Promise<{ readonly rows: readonly LedgerRow[]; readonly summary: FixSummary }>;
+  history(options?: {
+    readonly limit?: number;
+  }): Promise<{ readonly rows: readonly LedgerRow[]; readonly summary: FixSummary }>;
   /** Open ones, or all. Newest first. */
   incidents(options?: { readonly all?: boolean }): Promise<readonly IncidentRow[]>;
   incident(id: string): Promise<IncidentDetail | null>;

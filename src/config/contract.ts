@@ -46,7 +46,11 @@ export interface Config {
   /** Overrides of severity per rule name. */
   readonly severities: Readonly<Record<string, Severity>>;
   /** Budgets over all fixes of this host. */
-  readonly limits: { readonly changesPerHour: number; readonly changesPerDay: number; readonly restartsPerHour: number };
+  readonly limits: {
+    readonly changesPerHour: number;
+    readonly changesPerDay: number;
+    readonly restartsPerHour: number;
+  };
 }
 
 export interface TelegramConfig {
@@ -78,7 +82,11 @@ export interface GatewayConfig {
 export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[];
   constructor(problems: readonly ConfigProblem[]) {
-    super(problems.map((p) => `${p.file ?? 'configuration'}${p.line ? `:${p.line}:${p.column}` : ''}: ${p.message}`).join('\n'));
+    super(
+      problems
+        .map((p) => `${p.file ?? 'configuration'}${p.line ? `:${p.line}:${p.column}` : ''}: ${p.message}`)
+        .join('\n'),
+    );
     this.name = 'ConfigError';
     this.problems = problems;
   }

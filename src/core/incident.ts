@@ -62,16 +62,42 @@ export interface Incident {
 
 /** What can happen to an incident. */
 export type IncidentEvent =
-  | { readonly kind: 'seen'; readonly at: number; readonly times: number; readonly severity: Severity; readonly facts: Facts; readonly sample: Sample | null }
-  | { readonly kind: 'plan-asks'; readonly plan: string; readonly fix: string; readonly until: number; readonly reason: string }
-  | { readonly kind: 'plan-starts'; readonly plan: string; readonly fix: string; readonly owner: string; readonly leaseUntil: number; readonly reason: string }
+  | {
+      readonly kind: 'seen';
+      readonly at: number;
+      readonly times: number;
+      readonly severity: Severity;
+      readonly facts: Facts;
+      readonly sample: Sample | null;
+    }
+  | {
+      readonly kind: 'plan-asks';
+      readonly plan: string;
+      readonly fix: string;
+      readonly until: number;
+      readonly reason: string;
+    }
+  | {
+      readonly kind: 'plan-starts';
+      readonly plan: string;
+      readonly fix: string;
+      readonly owner: string;
+      readonly leaseUntil: number;
+      readonly reason: string;
+    }
   | { readonly kind: 'steps-done'; readonly quietUntil: number; readonly reason: string }
   | { readonly kind: 'finished'; readonly outcome: Outcome; readonly retryAt: number | null }
   | { readonly kind: 'postponed'; readonly until: number; readonly reason: string }
   | { readonly kind: 'given-up'; readonly at: number; readonly reason: string; readonly outcome: Outcome | null }
   | { readonly kind: 'denied'; readonly at: number; readonly by: string }
   | { readonly kind: 'expired'; readonly at: number }
-  | { readonly kind: 'cleared'; readonly at: number; readonly by: 'person' | 'itself' | 'cause'; readonly reason: string; readonly cause: string | null }
+  | {
+      readonly kind: 'cleared';
+      readonly at: number;
+      readonly by: 'person' | 'itself' | 'cause';
+      readonly reason: string;
+      readonly cause: string | null;
+    }
   | { readonly kind: 'silenced'; readonly by: string; readonly until: number }
   | { readonly kind: 'unsilenced'; readonly at: number };
 
@@ -111,7 +137,13 @@ function change(incident: Incident, event: IncidentEvent): Incident {
     case 'seen':
       return seen(incident, event);
     case 'plan-asks':
-      return { ...incident, state: { name: 'awaiting-approval', plan: event.plan, until: event.until }, plan: event.plan, fix: event.fix, reason: event.reason };
+      return {
+        ...incident,
+        state: { name: 'awaiting-approval', plan: event.plan, until: event.until },
+        plan: event.plan,
+        fix: event.fix,
+        reason: event.reason,
+      };
     case 'plan-starts':
       return {
         ...incident,
@@ -122,21 +154,47 @@ function change(incident: Incident, event: IncidentEvent): Incident {
         reason: event.reason,
       };
     case 'steps-done':
-      return { ...incident, state: { name: 'verifying', plan: incident.plan ?? '', quietUntil: event.quietUntil }, reason: event.reason };
+      return {
+        ...incident,
+        state: { name: 'verifying', plan: incident.plan ?? '', quietUntil: event.quietUntil },
+        reason: event.reason,
+      };
     case 'finished':
       return finished(incident, event.outcome, event.retryAt);
     case 'postponed':
       return { ...incident, state: { name: 'open', notBefore: event.until }, reason: event.reason };
     case 'given-up':
-      return { ...incident, state: { name: 'needs-human', reason: event.reason, at: event.at }, outcome: event.outcome ?? incident.outcome, reason: event.reason };
+      return {
+        ...incident,
+        state: { name: 'needs-human', reason: event.reason, at: event.at },
+        outcome: event.outcome ?? incident.outcome,
+        reason: event.reason,
+      };
     case 'denied':
-      return { ...incident, state: { name: 'needs-human', reason: `denied by ${event.by}`, at: event.at }, reason: `denied by ${event.by}` };
+      return {
+        ...incident,
+        state: { name: 'needs-human', reason: `denied by ${event.by}`, at: event.at },
+        reason: `denied by ${event.by}`,
+      };
     case 'expired':
-      return { ...incident, state: { name: 'needs-human', reason: 'nobody decided in time', at: event.at }, reason: 'nobody decided in time' };
+      return {
+        ...incident,
+        state: { name: 'needs-human', reason: 'nobody decided in time', at: event.at },
+        reason: 'nobody decided in time',
+      };
     case 'cleared':
-      return { ...incident, state: { name: 'resolved', by: event.by, at: event.at }, reason: event.reason, causedBy: event.cause ?? incident.causedBy };
+      return {
+        ...incident,
+        state: { name: 'resolved', by: event.by, at: event.at },
+        reason: event.reason,
+        causedBy: event.cause ?? incident.causedBy,
+      };
     case 'silenced':
-      return { ...incident, state: { name: 'silenced', by: event.by, until: event.until }, reason: `silenced by ${event.by}` };
+      return {
+        ...incident,
+        state: { name: 'silenced', by: event.by, until: event.until },
+        reason: `silenced by ${event.by}`,
+      };
     case 'unsilenced':
       return { ...incident, state: { name: 'open', notBefore: event.at }, reason: 'the silence has ended' };
   }
@@ -166,7 +224,8 @@ function finished(incident: Incident, outcome: Outcome, retryAt: number | null):
   const next = { ...incident, outcome, reason: outcome.reason };
   if (outcome.kind === 'fixed') return { ...next, state: { name: 'resolved', by: 'fix', at: outcome.at } };
   if (outcome.kind === 'rehearsed') return { ...next, state: { name: 'open', notBefore: outcome.at } };
-  if (retryAt !== null && countsAgainstLimit(outcome.kind)) return { ...next, state: { name: 'open', notBefore: retryAt } };
+  if (retryAt !== null && countsAgainstLimit(outcome.kind))
+    return { ...next, state: { name: 'open', notBefore: retryAt } };
   return { ...next, state: { name: 'needs-human', reason: outcome.reason, at: outcome.at } };
 }
 
@@ -186,7 +245,12 @@ export interface IncidentRow {
   readonly attempts: number;
   readonly fix: string | null;
   readonly plan: string | null;
-  readonly outcome: { readonly kind: string; readonly reason: string; readonly at: string; readonly evidence: Outcome['evidence'] } | null;
+  readonly outcome: {
+    readonly kind: string;
+    readonly reason: string;
+    readonly at: string;
+    readonly evidence: Outcome['evidence'];
+  } | null;
   readonly reason: string;
 }
 
@@ -208,7 +272,12 @@ export function incidentRow(incident: Incident): IncidentRow {
     attempts: incident.attempts,
     fix: incident.fix,
     plan: incident.plan,
-    outcome: outcome && { kind: outcome.kind, reason: outcome.reason, at: new Date(outcome.at).toISOString(), evidence: outcome.evidence },
+    outcome: outcome && {
+      kind: outcome.kind,
+      reason: outcome.reason,
+      at: new Date(outcome.at).toISOString(),
+      evidence: outcome.evidence,
+    },
     reason: incident.reason,
   };
 }

@@ -195,7 +195,12 @@ interface CheckBase {
 
 export type Check = CheckBase &
   (
-    | { readonly kind: 'python-import'; readonly interpreter: string; readonly module: string; readonly directory: string }
+    | {
+        readonly kind: 'python-import';
+        readonly interpreter: string;
+        readonly module: string;
+        readonly directory: string;
+      }
     | { readonly kind: 'node-resolve'; readonly from: string; readonly module: string }
     | {
         readonly kind: 'file-parses';

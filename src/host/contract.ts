@@ -101,7 +101,15 @@ export interface FileProbe {
   /** Regular files below `root` that match; links not followed; at most 10,000. */
   glob(root: string, patterns: readonly string[]): Promise<readonly string[]>;
   /** Room on the file system of `path`. */
-  room(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number; readonly freeInodes: number; readonly totalInodes: number; readonly readOnly: boolean } | null>;
+  room(
+    path: string,
+  ): Promise<{
+    readonly freeBytes: number;
+    readonly totalBytes: number;
+    readonly freeInodes: number;
+    readonly totalInodes: number;
+    readonly readOnly: boolean;
+  } | null>;
 }
 
 export interface GitRepository {
@@ -120,7 +128,12 @@ export interface GitRepository {
   readonly untracked: readonly string[];
   /** Configuration keys that could run programs or redirect traffic. Any makes every plan ask. */
   readonly suspicious: readonly string[];
-  readonly indexLock: { readonly path: string; readonly inode: number; readonly ageMs: number; readonly holder: ProcessInfo | null } | null;
+  readonly indexLock: {
+    readonly path: string;
+    readonly inode: number;
+    readonly ageMs: number;
+    readonly holder: ProcessInfo | null;
+  } | null;
 }
 
 /** What the upstream branch has that HEAD has not. Fetched into a mirror of ours; the owner's repository is untouched. */
@@ -173,8 +186,14 @@ export interface PythonProbe {
   /** The service's own venv; null when it has none (the system's Python is never touched). */
   environment(service: ServiceFacts): Promise<PythonEnvironment | null>;
   /** Imports the module in a child of that interpreter, without writing bytecode. */
-  imports(environment: PythonEnvironment, module: string, directory: string): Promise<{ readonly ok: boolean | 'unknown'; readonly error: string }>;
-  distributions(environment: PythonEnvironment): Promise<readonly { readonly name: string; readonly version: string; readonly modules: readonly string[] }[]>;
+  imports(
+    environment: PythonEnvironment,
+    module: string,
+    directory: string,
+  ): Promise<{ readonly ok: boolean | 'unknown'; readonly error: string }>;
+  distributions(
+    environment: PythonEnvironment,
+  ): Promise<readonly { readonly name: string; readonly version: string; readonly modules: readonly string[] }[]>;
   /** True for the standard library and builtins of that interpreter. */
   isStandard(environment: PythonEnvironment, module: string): Promise<boolean>;
   /** Parsed imports (not strings or comments) of one file: top-level names. */
@@ -187,7 +206,20 @@ export interface PythonProbe {
 export interface NodeProject {
   readonly directory: string;
   readonly declared: Readonly<Record<string, string>>;
-  readonly lock: { readonly sha256: string; readonly packages: Readonly<Record<string, { readonly version: string; readonly resolved: string | null; readonly integrity: string | null; readonly hasInstallScript: boolean }>> } | null;
+  readonly lock: {
+    readonly sha256: string;
+    readonly packages: Readonly<
+      Record<
+        string,
+        {
+          readonly version: string;
+          readonly resolved: string | null;
+          readonly integrity: string | null;
+          readonly hasInstallScript: boolean;
+        }
+      >
+    >;
+  } | null;
   readonly registry: string;
   /** Keys of project rc files that could run programs or redirect downloads. */
   readonly suspicious: readonly string[];

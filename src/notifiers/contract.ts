@@ -18,5 +18,8 @@ export interface Notifier {
    * Sends, or edits the message `replaces` (its external id). Never throws for what the network or the other side does,
    * and no error text ever holds a secret.
    */
-  send(notification: Notification, options: { readonly replaces: string | null; readonly signal: AbortSignal }): Promise<Delivery>;
+  send(
+    notification: Notification,
+    options: { readonly replaces: string | null; readonly signal: AbortSignal },
+  ): Promise<Delivery>;
 }

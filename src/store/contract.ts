@@ -136,7 +136,12 @@ export interface Store {
   /** Plans that were claimed and have no `finished` entry. */
   openPlans(): Promise<readonly string[]>;
   addLedger(row: LedgerRow): Promise<void>;
-  ledger(query: { readonly since?: number; readonly service?: string; readonly fix?: string; readonly limit?: number }): Promise<readonly LedgerRow[]>;
+  ledger(query: {
+    readonly since?: number;
+    readonly service?: string;
+    readonly fix?: string;
+    readonly limit?: number;
+  }): Promise<readonly LedgerRow[]>;
   /** True when the lock was free, expired, or already held by `owner`. `owner` is pid:startTicks. */
   lock(resource: string, owner: string, until: number): Promise<boolean>;
   unlock(resource: string, owner: string): Promise<void>;
@@ -145,7 +150,11 @@ export interface Store {
   // ---- tell
   enqueue(notification: Notification, channels: readonly string[], withheld: boolean): Promise<void>;
   dueOutbox(channel: string, now: number, limit: number): Promise<readonly OutboxRow[]>;
-  updateOutbox(row: Pick<OutboxRow, 'channel' | 'state' | 'tries' | 'notBefore' | 'externalId' | 'error'> & { readonly id: string }): Promise<void>;
+  updateOutbox(
+    row: Pick<OutboxRow, 'channel' | 'state' | 'tries' | 'notBefore' | 'externalId' | 'error'> & {
+      readonly id: string;
+    },
+  ): Promise<void>;
   /** The last row sent under a notification key on a channel: what an edit must address. */
   lastSent(channel: string, key: string): Promise<OutboxRow | null>;
   outbox(query: { readonly since?: number; readonly limit?: number }): Promise<readonly OutboxRow[]>;

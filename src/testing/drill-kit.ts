@@ -23,11 +23,20 @@ export interface DrillKit {
   /** A venv at `.venv` and a local index that serves these wheels. */
   venv(wheels: readonly KitWheel[]): Promise<void>;
   /** A local npm registry that serves these packages; writes `.npmrc`. */
-  npm(packages: readonly { readonly name: string; readonly version: string; readonly files: Readonly<Record<string, string>> }[]): Promise<void>;
+  npm(
+    packages: readonly {
+      readonly name: string;
+      readonly version: string;
+      readonly files: Readonly<Record<string, string>>;
+    }[],
+  ): Promise<void>;
   /** Saves the file's present content as seen working by the service. */
   goodCopy(path: string): Promise<void>;
   /** Starts a process that is ended after the drill; resolves once `ready` appears in its output. */
-  start(argv: readonly string[], options?: { readonly ready?: string; readonly cwd?: string }): Promise<{ readonly pid: number }>;
+  start(
+    argv: readonly string[],
+    options?: { readonly ready?: string; readonly cwd?: string },
+  ): Promise<{ readonly pid: number }>;
   /** Changes what the service declares. */
   service(changes: Partial<ServiceFacts>): void;
   freePort(): Promise<number>;

@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+// Real programs run in these tests: two at a time, with time to start a venv on a busy machine.
+export default defineConfig({
+  test: {
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    exclude: ['**/*.long.test.ts', 'node_modules/**', 'dist/**'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+  },
+});
