@@ -56,6 +56,8 @@ export interface Incident {
   readonly reason: string;
   /** Incident whose repair explains this one away. */
   readonly causedBy: string | null;
+  /** What this problem has brought about on the same service, e.g. `service_crash`. */
+  readonly symptoms: readonly ErrorType[];
   /** Grows with each stored change; writers compare and swap on it. */
   readonly revision: number;
 }
@@ -69,6 +71,8 @@ export type IncidentEvent =
       readonly severity: Severity;
       readonly facts: Facts;
       readonly sample: Sample | null;
+      /** Set when what was seen is a consequence of this incident. */
+      readonly symptom: ErrorType | null;
     }
   | {
       readonly kind: 'plan-asks';
@@ -88,7 +92,14 @@ export type IncidentEvent =
   | { readonly kind: 'steps-done'; readonly quietUntil: number; readonly reason: string }
   | { readonly kind: 'finished'; readonly outcome: Outcome; readonly retryAt: number | null }
   | { readonly kind: 'postponed'; readonly until: number; readonly reason: string }
-  | { readonly kind: 'given-up'; readonly at: number; readonly reason: string; readonly outcome: Outcome | null }
+  | {
+      readonly kind: 'given-up';
+      readonly at: number;
+      readonly reason: string;
+      readonly outcome: Outcome | null;
+      /** A plan that a person may still approve. */
+      readonly suggestion: { readonly plan: string; readonly fix: string } | null;
+    }
   | { readonly kind: 'denied'; readonly at: number; readonly by: string }
   | { readonly kind: 'expired'; readonly at: number }
   | {
@@ -97,6 +108,7 @@ export type IncidentEvent =
       readonly by: 'person' | 'itself' | 'cause';
       readonly reason: string;
       readonly cause: string | null;
+      readonly outcome: Outcome | null;
     }
   | { readonly kind: 'silenced'; readonly by: string; readonly until: number }
   | { readonly kind: 'unsilenced'; readonly at: number };
@@ -111,12 +123,15 @@ const FROM: Record<IncidentEvent['kind'], readonly IncidentStateName[]> = {
   'given-up': ['open', 'awaiting-approval', 'healing', 'verifying'],
   denied: ['awaiting-approval'],
   expired: ['awaiting-approval'],
-  cleared: ['open', 'awaiting-approval', 'needs-human', 'silenced'],
+  cleared: ['open', 'awaiting-approval', 'healing', 'verifying', 'needs-human', 'silenced'],
   silenced: ['open', 'awaiting-approval', 'needs-human', 'resolved', 'silenced'],
   unsilenced: ['silenced'],
 };
 
 const SAMPLES_KEPT = 5;
+
+/** A problem that stayed away this long starts with fresh attempts: six hours. */
+export const ATTEMPT_HORIZON_MS = 6 * 3_600_000;
 
 /** True when the event may happen in this state. */
 export function canAdvance(incident: Incident, event: IncidentEvent): boolean {
@@ -167,6 +182,8 @@ function change(incident: Incident, event: IncidentEvent): Incident {
       return {
         ...incident,
         state: { name: 'needs-human', reason: event.reason, at: event.at },
+        plan: event.suggestion?.plan ?? incident.plan,
+        fix: event.suggestion?.fix ?? incident.fix,
         outcome: event.outcome ?? incident.outcome,
         reason: event.reason,
       };
@@ -188,6 +205,7 @@ function change(incident: Incident, event: IncidentEvent): Incident {
         state: { name: 'resolved', by: event.by, at: event.at },
         reason: event.reason,
         causedBy: event.cause ?? incident.causedBy,
+        outcome: event.outcome ?? incident.outcome,
       };
     case 'silenced':
       return {
@@ -208,9 +226,15 @@ function seen(incident: Incident, event: Extract<IncidentEvent, { kind: 'seen' }
     severity: isWorse(event.severity, incident.severity) ? event.severity : incident.severity,
     facts: { ...incident.facts, ...event.facts },
     samples: keepSamples(incident.samples, event.sample),
+    symptoms: event.symptom ? [...new Set([...incident.symptoms, event.symptom])] : incident.symptoms,
   };
   if (incident.state.name !== 'resolved') return next;
-  return { ...next, state: { name: 'open', notBefore: event.at }, reason: 'it came back' };
+  return {
+    ...next,
+    state: { name: 'open', notBefore: event.at },
+    attempts: event.at - incident.state.at > ATTEMPT_HORIZON_MS ? 0 : incident.attempts,
+    reason: 'it came back',
+  };
 }
 
 /** The first sample explains how it began, the latest how it is now; the middle may go. */
