@@ -1,0 +1,47 @@
+// Causes before symptoms. A full disk explains a failing database; a missing module explains
+// the crash right after it. Healing the symptom first only makes noise.
+
+import type { Incident } from '../core/incident.ts';
+import type { ErrorType } from '../core/words.ts';
+
+/** Anywhere on the host, the type on the left explains the types on the right. */
+const ON_HOST: Partial<Record<ErrorType, readonly ErrorType[]>> = {
+  disk_full: ['database_error', 'config_error', 'git_error', 'import_error', 'service_crash', 'unknown', 'timeout'],
+  out_of_memory: ['service_crash', 'timeout', 'database_error'],
+};
+
+/** How long after its last sign a cause still explains new symptoms: ten minutes. */
+const CAUSE_LASTS_MS = 600_000;
+
+/** A crash this soon after an error of the same service is that error's consequence: thirty seconds. */
+const CRASH_FOLLOWS_MS = 30_000;
+
+/** A log file is flushed later than a process is reaped: wait this long for the reason of a crash. */
+export const CRASH_GRACE_MS = 1_200;
+
+const ACTIVE = new Set(['open', 'awaiting-approval', 'healing', 'verifying', 'needs-human']);
+
+/** The active incident that explains this one and has to be healed first, or null. */
+export function causeOf(incident: Incident, others: readonly Incident[], now: number): Incident | null {
+  for (const other of others) {
+    if (other.id === incident.id || other.node !== incident.node || !ACTIVE.has(other.state.name)) continue;
+    if (now - other.lastSeen > CAUSE_LASTS_MS) continue;
+    if (ON_HOST[other.type]?.includes(incident.type)) return other;
+  }
+  return null;
+}
+
+/**
+ * The incident a crash belongs to: an error of the same service that was seen shortly before it ended.
+ * A service that dies of an exception reports both, and both are one problem.
+ */
+export function explainsCrash(candidates: readonly Incident[], service: string, at: number): Incident | null {
+  const causes = candidates.filter(
+    (i) =>
+      i.service === service &&
+      i.type !== 'service_crash' &&
+      i.state.name !== 'silenced' &&
+      Math.abs(at - i.lastSeen) <= CRASH_FOLLOWS_MS,
+  );
+  return causes.sort((a, b) => b.lastSeen - a.lastSeen)[0] ?? null;
+}

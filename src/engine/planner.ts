@@ -1,0 +1,296 @@
+// The planner asks the fixes what they would do, lets the guards object, and freezes the
+// result into a plan. It decides; it never acts.
+
+import type { Clock } from '../core/clock.ts';
+import type { Incident } from '../core/incident.ts';
+import { canonicalJson, hashedText, type Check, type Decision, type Plan, type Step } from '../core/plan.ts';
+import { narrower, type Autonomy } from '../core/words.ts';
+import type { Config, ServiceConfig } from '../config/contract.ts';
+import type { Diagnosis, Fix, Proposal } from '../fixes/contract.ts';
+import type { Probe } from '../host/contract.ts';
+import type { LedgerRow, Store } from '../store/contract.ts';
+import { objection, type Breaker } from './guards.ts';
+import { causeOf } from './inhibition.ts';
+
+/** What the planner makes of an incident. */
+export type Considered = {
+  /** Every fix that was asked, with what it said. */
+  readonly asked: readonly { readonly fix: string; readonly said: string }[];
+} & (
+  | { readonly kind: 'plan'; readonly plan: Plan }
+  | { readonly kind: 'refused'; readonly reason: string; readonly trips: boolean }
+  | { readonly kind: 'later'; readonly until: number; readonly reason: string }
+  /** No fix of the catalogue fits. */
+  | { readonly kind: 'nothing'; readonly reason: string }
+);
+
+export interface PlannerDeps {
+  readonly config: Config;
+  readonly fixes: readonly Fix[];
+  readonly probe: Probe;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly node: string;
+  /** SHA-256 of a text, hex. */
+  readonly digest: (text: string) => string;
+}
+
+export interface ConsiderOptions {
+  /** A person asked for it: time limits and budgets do not hold, policy and proof do. */
+  readonly requestedByPerson?: boolean;
+  /** Plans of this incident that are not finished count as running. */
+  readonly busyWith?: string | null;
+}
+
+const DAY_MS = 86_400_000;
+const RUN_EXPIRES_MS = 600_000;
+/** A question may wait for the morning, a risky one for an hour: hands re-checks the world anyway. */
+const ASK_EXPIRES_MS = { safe: 12 * 3_600_000, reversible: 12 * 3_600_000, risky: 3_600_000 } as const;
+const DIAGNOSIS_MS = 120_000;
+const UP_FOR_MS = 2_000;
+
+export class Planner {
+  readonly #deps: PlannerDeps;
+
+  constructor(deps: PlannerDeps) {
+    this.#deps = deps;
+  }
+
+  /** Finds the first fix that fits and returns its plan with a decision, or the reason why there is none. */
+  async consider(incident: Incident, options: ConsiderOptions = {}): Promise<Considered> {
+    const asked: { fix: string; said: string }[] = [];
+    const service = this.#deps.config.services.find((s) => s.name === incident.service);
+    if (!service) return { kind: 'nothing', reason: `service ${incident.service} is not configured`, asked };
+    for (const fix of this.#candidates(incident, service)) {
+      const autonomy = this.#autonomy(fix, service);
+      if (autonomy === 'off') {
+        asked.push({ fix: fix.name, said: 'switched off for this service' });
+        continue;
+      }
+      const early = await this.#object(incident, fix, autonomy, options);
+      if (early && early.kind !== 'ask') {
+        asked.push({ fix: fix.name, said: early.reason });
+        if (early.kind === 'later') return { kind: 'later', until: early.until, reason: early.reason, asked };
+        return { kind: 'refused', reason: early.reason, trips: early.kind === 'trip', asked };
+      }
+      const diagnosis = await this.#diagnose(fix, incident, service);
+      if (diagnosis.kind === 'proposal' && (await this.#failedBefore(incident, fix, diagnosis.proposal))) {
+        asked.push({ fix: fix.name, said: 'exactly this was tried before and did not last' });
+        continue;
+      }
+      asked.push({ fix: fix.name, said: said(diagnosis) });
+      if (diagnosis.kind === 'not-applicable') continue;
+      if (diagnosis.kind === 'refused') return { kind: 'refused', reason: diagnosis.reason, trips: false, asked };
+      if (diagnosis.kind === 'later') return { kind: 'later', until: diagnosis.until, reason: diagnosis.reason, asked };
+      const flaw = flawOf(diagnosis.proposal);
+      if (flaw) return { kind: 'refused', reason: `${fix.name}: ${flaw}`, trips: false, asked };
+      const decision = this.#decide(fix, diagnosis.proposal, autonomy, early?.reason ?? null);
+      return { kind: 'plan', plan: await this.#freeze(incident, fix, service, diagnosis.proposal, decision), asked };
+    }
+    return { kind: 'nothing', reason: nothingFits(asked), asked };
+  }
+
+  /** Fixes for the problem itself first, then for what it has brought about. */
+  #candidates(incident: Incident, service: ServiceConfig): readonly Fix[] {
+    const byOrder = (a: Fix, b: Fix) => a.order - b.order;
+    const handling = (types: readonly string[]) =>
+      this.#deps.fixes.filter((f) => f.handles.some((t) => types.includes(t))).sort(byOrder);
+    const own = handling([incident.type]);
+    const symptoms =
+      service.command || service.restart ? handling(incident.symptoms).filter((f) => !own.includes(f)) : [];
+    return [...own, ...symptoms];
+  }
+
+  #autonomy(fix: Fix, service: ServiceConfig): Autonomy {
+    return service.fixes[fix.family] ?? fix.autonomy;
+  }
+
+  async #object(incident: Incident, fix: Fix, autonomy: Autonomy, options: ConsiderOptions) {
+    const { config, store, clock, probe } = this.#deps;
+    const now = clock.now();
+    const [ledger, active, pause, breaker, state] = await Promise.all([
+      store.ledger({ since: now - DAY_MS }),
+      store.incidents({ states: ['open', 'awaiting-approval', 'healing', 'verifying', 'needs-human'], limit: 500 }),
+      store.value<{ reason: string }>('pause'),
+      store.value<Breaker>('breaker'),
+      probe.services.state(incident.service),
+    ]);
+    return objection({
+      incident,
+      fix,
+      autonomy,
+      now,
+      autoFix: config.enabled && config.autoFix,
+      autoFixTypes: config.autoFixTypes,
+      maxAttempts: config.maxAutoFixAttempts,
+      paused: pause?.reason ?? null,
+      breaker: breaker ?? { open: false, reason: '' },
+      limits: config.limits,
+      ledger: newestFirst(ledger),
+      newLastMinute: active.filter((i) => now - i.firstSeen < 60_000).length,
+      stoppedOnPurpose: state.stoppedOnPurpose,
+      busyWith: options.busyWith ?? null,
+      cause: causeOf(incident, active, now),
+      requestedByPerson: options.requestedByPerson ?? false,
+    });
+  }
+
+  /** A fix that throws or hangs is a bug of ours, and must not stop the healing of others. */
+  async #diagnose(fix: Fix, incident: Incident, service: ServiceConfig): Promise<Diagnosis> {
+    const stop = new AbortController();
+    const tooLong = this.#deps.clock
+      .sleep(DIAGNOSIS_MS, stop.signal)
+      .then((): Diagnosis => ({ kind: 'not-applicable', reason: 'the diagnosis took too long' }));
+    try {
+      return await Promise.race([fix.diagnose({ incident, service, probe: this.#deps.probe }), tooLong]);
+    } catch (error) {
+      return {
+        kind: 'not-applicable',
+        reason: `the diagnosis failed: ${error instanceof Error ? error.message : String(error)}`,
+      };
+    } finally {
+      stop.abort();
+    }
+  }
+
+  /** The same steps that did not last are not repeated; only safe ones (a restart, a wait) may, up to the limit. */
+  async #failedBefore(incident: Incident, fix: Fix, proposal: Proposal): Promise<boolean> {
+    if ((proposal.risk ?? fix.risk) === 'safe') return false;
+    const steps = canonicalJson(proposal.steps);
+    const rows = await this.#deps.store.ledger({
+      service: incident.service,
+      fix: fix.name,
+      since: this.#deps.clock.now() - DAY_MS,
+    });
+    for (const row of rows) {
+      if (row.incident !== incident.id || row.outcome.kind === 'fixed' || row.outcome.kind === 'refused') continue;
+      const plan = await this.#deps.store.plan(row.plan);
+      if (plan && canonicalJson(plan.steps.slice(0, proposal.steps.length)) === steps) return true;
+    }
+    return false;
+  }
+
+  #decide(fix: Fix, proposal: Proposal, configured: Autonomy, askBecause: string | null): Decision {
+    const mustAsk = proposal.mustAsk ?? askBecause;
+    const autonomy = mustAsk ? narrower(configured, 'approve') : configured;
+    if (autonomy === 'auto') return { verdict: 'run', autonomy, reason: `${fix.family} may run by itself` };
+    return { verdict: 'ask', autonomy, reason: mustAsk ?? `${fix.family} is set to ${autonomy}` };
+  }
+
+  async #freeze(
+    incident: Incident,
+    fix: Fix,
+    service: ServiceConfig,
+    proposal: Proposal,
+    decision: Decision,
+  ): Promise<Plan> {
+    const { clock, store, digest, node } = this.#deps;
+    const now = clock.now();
+    const restart = this.#restart(service, proposal);
+    const risk = proposal.risk ?? fix.risk;
+    const before = await store.plansOf(incident.id);
+    const plan: Omit<Plan, 'hash'> = {
+      id: `${incident.id}-${before.length + 1}`,
+      incident: incident.id,
+      service: service.name,
+      node,
+      fix: fix.name,
+      family: fix.family,
+      type: incident.type,
+      title: proposal.title,
+      why: proposal.why,
+      facts: proposal.facts,
+      steps: [...proposal.steps, ...restart.steps],
+      checks: [...proposal.checks, ...restart.checks, ...(await this.#neighbours(service))],
+      settleMs: settleMs(service, incident),
+      risk,
+      scope: fix.scope,
+      restart: restart.kind,
+      resources: [...new Set([`service:${service.name}`, ...proposal.resources])],
+      decision,
+      createdAt: now,
+      expiresAt: now + (decision.verdict === 'run' ? RUN_EXPIRES_MS : ASK_EXPIRES_MS[risk]),
+    };
+    return { ...plan, hash: digest(hashedText(plan)) };
+  }
+
+  /** Restarting is part of the plan where policy lets it happen by itself, else a recommendation. */
+  #restart(service: ServiceConfig, proposal: Proposal): { kind: Plan['restart']; steps: Step[]; checks: Check[] } {
+    const via = service.command ? ({ kind: 'supervised' } as const) : service.restart;
+    if (proposal.steps.some((s) => s.kind === 'restart')) return { kind: 'done', steps: [], checks: [] };
+    if (!proposal.needsRestart) return { kind: 'none', steps: [], checks: [] };
+    if (!via || (service.fixes['restart-service'] ?? 'auto') !== 'auto')
+      return { kind: 'recommended', steps: [], checks: [] };
+    return {
+      kind: 'done',
+      steps: [
+        {
+          kind: 'restart',
+          title: `restart ${service.name}`,
+          service: service.name,
+          via,
+          undo: { kind: 'none', reason: 'a started service is not stopped again' },
+        },
+      ],
+      checks: [
+        {
+          kind: 'running-anew',
+          title: `${service.name} runs anew`,
+          proves: 'operation',
+          failsBefore: false,
+          service: service.name,
+          forMs: UP_FOR_MS,
+        },
+      ],
+    };
+  }
+
+  /** What worked before must work afterwards. */
+  async #neighbours(service: ServiceConfig): Promise<Check[]> {
+    const { probe } = this.#deps;
+    const others = this.#deps.config.services.filter((s) => s.name !== service.name && s.health);
+    const healthy = await Promise.all(
+      others.map(async (s) => ((await probe.services.health(s.name)).passed === true ? s : null)),
+    );
+    return healthy.flatMap((s) =>
+      s
+        ? [
+            {
+              kind: 'health',
+              title: `${s.name} still answers`,
+              proves: 'neighbour',
+              failsBefore: false,
+              service: s.name,
+            } as const,
+          ]
+        : [],
+    );
+  }
+}
+
+/** Longer than the problem's own period, as far as that stays sensible: at most ten times the configured settle time. */
+function settleMs(service: ServiceConfig, incident: Incident): number {
+  if (incident.count < 2) return service.settleMs;
+  const periodMs = (incident.lastSeen - incident.firstSeen) / (incident.count - 1);
+  return Math.round(Math.min(Math.max(service.settleMs, periodMs * 1.5), service.settleMs * 10));
+}
+
+/** A plan that nothing could prove, or that has no way back and no reason, is never made. */
+function flawOf(proposal: Proposal): string | null {
+  if (proposal.steps.length === 0) return 'the plan has no steps';
+  if (!proposal.checks.some((c) => c.proves === 'operation')) return 'nothing would prove the failed operation';
+  return null;
+}
+
+function said(diagnosis: Diagnosis): string {
+  return diagnosis.kind === 'proposal' ? diagnosis.proposal.title : diagnosis.reason;
+}
+
+function nothingFits(asked: readonly { fix: string; said: string }[]): string {
+  const last = asked.at(-1);
+  return last ? `no fix fits: ${last.said}` : 'no fix is known for this';
+}
+
+function newestFirst(rows: readonly LedgerRow[]): readonly LedgerRow[] {
+  return [...rows].sort((a, b) => b.outcome.at - a.outcome.at);
+}
