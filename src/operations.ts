@@ -5,6 +5,7 @@ import type { DetectionRow } from './core/detection.ts';
 import type { IncidentRow, Sample } from './core/incident.ts';
 import type { CheckResult, Plan } from './core/plan.ts';
 import type { ErrorType, Severity } from './core/words.ts';
+import type { FixSummary } from './engine/ledger.ts';
 import type { JournalEntry, LedgerRow, TimelineEntry } from './store/contract.ts';
 
 /** Who asks: stored with every decision. `telegram:123456789`, `cli:root`. */
@@ -63,22 +64,6 @@ export interface ReportAnswer {
   readonly fixes: FixSummary;
   readonly open: readonly IncidentRow[];
   readonly history: readonly LedgerRow[];
-}
-
-/** The specification's summary of what auto-fix has done. */
-export interface FixSummary {
-  readonly totalFixesAttempted: number;
-  readonly successful: number;
-  readonly failed: number;
-  readonly inconclusive: number;
-  /** 0 to 1; 0 when nothing was attempted. */
-  readonly successRate: number;
-  readonly byFix: readonly {
-    readonly fix: string;
-    readonly attempted: number;
-    readonly successful: number;
-    readonly autonomyNote: string;
-  }[];
 }
 
 export interface FixAnswer {
