@@ -18,7 +18,16 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Run as the owner of this path when we are root. Default: `cwd`. */
   readonly asOwnerOf?: string;
+  /** How tightly the program is held. Default `namespace`. */
+  readonly leash?: Leash;
 }
+
+/**
+ * `namespace`: sees only its own processes where the kernel allows it; nothing it starts outlives it, double forks
+ * included. For tools (git, pip, npm, interpreters). `group`: the same promise, but it sees the processes of the host:
+ * for commands of the owner that look at pid files. `none`: what it starts lives on: for a control script that starts a service.
+ */
+export type Leash = 'namespace' | 'group' | 'none';
 
 export interface RunResult {
   readonly code: number | null;
@@ -101,9 +110,7 @@ export interface FileProbe {
   /** Regular files below `root` that match; links not followed; at most 10,000. */
   glob(root: string, patterns: readonly string[]): Promise<readonly string[]>;
   /** Room on the file system of `path`. */
-  room(
-    path: string,
-  ): Promise<{
+  room(path: string): Promise<{
     readonly freeBytes: number;
     readonly totalBytes: number;
     readonly freeInodes: number;
