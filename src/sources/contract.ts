@@ -44,12 +44,16 @@ export interface SourceContext {
   readonly cursor: Cursor | null;
   readonly signal: AbortSignal;
   readonly clock: Clock;
+  /** Call once, as soon as everything written from now on will be seen: `watch` is ready when all sources are. */
+  readonly ready?: () => void;
 }
 
 export interface Source {
   /** Stable across restarts; key of the stored cursor, e.g. `file:agent:data/logs/*.log`. */
   readonly id: string;
   readonly service: string | null;
+  /** True for a source that ends by itself (standard input). Others are opened again when they end. */
+  readonly finite?: boolean;
   /** Items in order until the signal aborts. Throws only for bugs: what can be expected is `blind`. */
   open(context: SourceContext): AsyncIterable<SourceItem>;
 }

@@ -1,0 +1,164 @@
+// The watch flow: sources are read, records detected, incidents stored. High volume, so it
+// commits in batches: whatever arrived while the last commit was under way goes into the next.
+
+import type { Clock } from '../core/clock.ts';
+import type { Detection } from '../core/detection.ts';
+import type { Block, Event, Source } from '../sources/contract.ts';
+import type { Cursor, Store } from '../store/contract.ts';
+import type { IncidentChange, Incidents } from './incidents.ts';
+
+/** What the flow needs of the detector. */
+export interface Detecting {
+  feed(item: Block | Event): readonly Detection[];
+  /** Gives out records that were waiting for more lines, older than `olderThanMs`. */
+  flush(stream?: string, olderThanMs?: number): readonly Detection[];
+}
+
+/** A source that cannot read since `since` (epoch ms). */
+export interface Blind {
+  readonly source: string;
+  readonly stream: string;
+  readonly reason: string;
+  readonly since: number;
+}
+
+export interface WatchFlowDeps {
+  readonly sources: readonly Source[];
+  readonly detector: Detecting;
+  readonly incidents: Incidents;
+  readonly store: Store;
+  readonly clock: Clock;
+  /** After each commit, with what changed. Must not throw. */
+  readonly changed: (changes: readonly IncidentChange[]) => void | Promise<void>;
+  /** A source went blind, sees again (`blind` null), or failed. Must not throw. */
+  readonly sight: (source: string, blind: Blind | null) => void;
+  readonly problem: (message: string, error: unknown) => void;
+}
+
+/** A record waits this long for its next line. */
+const RECORD_WAIT_MS = 400;
+const FLUSH_EVERY_MS = 200;
+/** Sources pause when this many detections wait for the store: the files are the queue. */
+const WAITING_CAP = 5_000;
+const RETRY_MS = 1_000;
+
+export class WatchFlow {
+  readonly #deps: WatchFlowDeps;
+  #detections: Detection[] = [];
+  #cursors = new Map<string, Cursor>();
+  #arrived: () => void = () => {};
+  #drained: Array<() => void> = [];
+
+  constructor(deps: WatchFlowDeps) {
+    this.#deps = deps;
+  }
+
+  /** Reads until the signal aborts; resolves when everything read has been stored. `ready` is called once all sources follow. */
+  async run(signal: AbortSignal, ready: () => void): Promise<void> {
+    const reading = new AbortController();
+    const committing = this.#commitUntil(reading.signal);
+    const flushing = this.#flushUntil(signal);
+    let missing = this.#deps.sources.length;
+    if (missing === 0) ready();
+    const one = () => {
+      missing -= 1;
+      if (missing === 0) ready();
+    };
+    await Promise.all(this.#deps.sources.map((source) => this.#follow(source, signal, once(one))));
+    await flushing;
+    this.#add(this.#deps.detector.flush(), null, null);
+    reading.abort();
+    this.#arrived();
+    await committing;
+  }
+
+  /** A source that breaks is opened again: a watcher must never die in silence. */
+  async #follow(source: Source, signal: AbortSignal, ready: () => void): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        const cursor = await this.#deps.store.cursor(source.id);
+        for await (const item of source.open({ cursor, signal, clock: this.#deps.clock, ready })) {
+          if (item.kind === 'block' || item.kind === 'event') {
+            this.#add(this.#deps.detector.feed(item), source.id, item.cursor);
+          } else {
+            const blind = { source: source.id, stream: item.stream, reason: item.reason, since: item.since };
+            this.#deps.sight(source.id, item.kind === 'blind' ? blind : null);
+            this.#add([], source.id, item.cursor);
+          }
+          if (this.#detections.length > WAITING_CAP) await this.#drain();
+        }
+        if (source.finite) return ready();
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#deps.sight(source.id, { source: source.id, stream: source.id, reason, since: this.#deps.clock.now() });
+        this.#deps.problem(`source ${source.id} failed and is opened again`, error);
+      }
+      await this.#deps.clock.sleep(RETRY_MS, signal);
+    }
+  }
+
+  #add(detections: readonly Detection[], source: string | null, cursor: Cursor | null): void {
+    for (const detection of detections) this.#detections.push(detection);
+    if (source && cursor) this.#cursors.set(source, cursor);
+    if (detections.length || cursor) this.#arrived();
+  }
+
+  async #flushUntil(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#deps.clock.sleep(FLUSH_EVERY_MS, signal);
+      this.#add(this.#deps.detector.flush(undefined, RECORD_WAIT_MS), null, null);
+    }
+  }
+
+  async #commitUntil(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      if (this.#detections.length === 0 && this.#cursors.size === 0) {
+        if (signal.aborted) return;
+        await new Promise<void>((resolve) => {
+          this.#arrived = resolve;
+          if (signal.aborted) resolve();
+        });
+        continue;
+      }
+      await this.#commit(signal);
+    }
+  }
+
+  async #commit(signal: AbortSignal): Promise<void> {
+    const detections = this.#detections;
+    const cursors = this.#cursors;
+    this.#detections = [];
+    this.#cursors = new Map();
+    try {
+      const rows = [...cursors].map(([source, cursor]) => ({ source, cursor }));
+      const changes = await this.#deps.incidents.take(detections, rows);
+      if (changes.length) await this.#deps.changed(changes);
+    } catch (error) {
+      // Keep what was read and try again: a full disk must not lose what is waiting.
+      this.#detections = [...detections, ...this.#detections];
+      this.#cursors = new Map([...cursors, ...this.#cursors]);
+      this.#deps.problem('incidents could not be stored; trying again', error);
+      if (signal.aborted) {
+        this.#detections = [];
+        this.#cursors = new Map();
+        return;
+      }
+      await this.#deps.clock.sleep(RETRY_MS, signal);
+    } finally {
+      for (const resume of this.#drained.splice(0)) resume();
+    }
+  }
+
+  #drain(): Promise<void> {
+    return new Promise((resolve) => this.#drained.push(resolve));
+  }
+}
+
+function once(call: () => void): () => void {
+  let called = false;
+  return () => {
+    if (called) return;
+    called = true;
+    call();
+  };
+}
