@@ -34,6 +34,13 @@ export interface Notification {
   /** Plan the buttons decide on; an approval is valid for this hash only. */
   readonly plan: { readonly id: string; readonly hash: string; readonly expiresAt: number } | null;
   readonly at: number;
+  /**
+   * `news` (default) is a message of its own. `progress` edits what stands under the key, and is sent anew where a
+   * channel cannot edit. `count` edits too, and is dropped where that is not possible. Neither ever rings a phone.
+   */
+  readonly manner?: 'news' | 'progress' | 'count';
+  /** True: delivered without a sound, where the channel can. */
+  readonly silent?: boolean;
 }
 
 /** The specification's severity table: who hears of a fresh incident, and when. */

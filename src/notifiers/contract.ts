@@ -20,6 +20,14 @@ export interface Notifier {
    */
   send(
     notification: Notification,
-    options: { readonly replaces: string | null; readonly signal: AbortSignal },
+    options: {
+      readonly replaces: string | null;
+      readonly signal: AbortSignal;
+      /**
+       * Set when an earlier attempt at sending this may have arrived: its answer was lost. `after` is the newest message
+       * known on the channel. A channel that can look must look before it sends again.
+       */
+      readonly doubtful?: { readonly after: string | null };
+    },
   ): Promise<Delivery>;
 }
