@@ -114,10 +114,14 @@ export interface PipInstallStep extends StepBase {
   readonly packages: readonly {
     readonly name: string;
     readonly version: string;
-    /** `sha256:<hex>` of each acceptable wheel; empty when the project pins no hashes. */
+    /** `sha256:<hex>` of each acceptable wheel: what the project pins, else what the plan saw when it looked into it. */
     readonly hashes: readonly string[];
     /** Top-level import the wheel must provide, when it is the one that was asked for. */
     readonly provides?: string;
+    /** Installed version that goes out for it; absent when nothing does. */
+    readonly replaces?: string;
+    /** What inspection found and the card showed; anything else that hands find stops the step. */
+    readonly concerns?: readonly string[];
   }[];
 }
 
@@ -128,6 +132,8 @@ export interface NpmInstallStep extends StepBase {
   readonly registry: string;
   /** SHA-256 of package-lock.json as the plan saw it. */
   readonly lock: string;
+  /** Leave npm's cache alone: it holds a damaged copy. Default false. */
+  readonly freshCache?: boolean;
 }
 
 /** Start or restart through whoever owns the service. */

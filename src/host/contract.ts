@@ -171,8 +171,10 @@ export interface PythonEnvironment {
   readonly venv: string;
   readonly version: string;
   readonly sitePackages: string;
-  /** Effective package index and where it was configured. */
+  /** Effective package index, without credentials; null when none may be used. */
   readonly index: string | null;
+  /** Reasons why no plan for this environment may run by itself: a second index, an index that changed since the start. */
+  readonly doubts: readonly string[];
 }
 
 /** A requirement as a lock file or manifest of the project states it. */
@@ -188,6 +190,41 @@ export interface Pin {
   /** `registry` is the only kind that is installed without asking. */
   readonly kind: 'registry' | 'url' | 'vcs' | 'path' | 'editable';
 }
+
+/** What the project's own files say about a module's distribution. */
+export type PinChoice =
+  /** `constraint` is a PEP 440 specifier (`==1.2.0`, `>=1.2,<2`) or empty when any version will do. */
+  | { readonly kind: 'pinned'; readonly pin: Pin; readonly constraint: string; readonly hashes: readonly string[] }
+  /** No plain requirement names a candidate; near misses are names of the project that look alike. */
+  | { readonly kind: 'none'; readonly nearMisses: readonly string[] }
+  /** The project does name one, but in a way that must not be installed unasked, or contradicts itself. */
+  | { readonly kind: 'unclear'; readonly reason: string };
+
+/** A wheel that an install would bring in, downloaded and looked into, never run. */
+export interface ResolvedWheel {
+  readonly name: string;
+  readonly version: string;
+  /** `sha256:<hex>` */
+  readonly hash: string;
+  /** Importable names at its top level. */
+  readonly modules: readonly string[];
+  /** Installed version that it would replace; null when the distribution is not there. */
+  readonly replaces: string | null;
+  /** True when it was asked for, false when it comes along as a dependency. */
+  readonly wanted: boolean;
+  /** True when a lock file or manifest of the project names this version exactly or by a range. */
+  readonly pinned: boolean;
+  /** What a person should know before it goes in: runs at each start, shadows a command, was withdrawn. */
+  readonly concerns: readonly string[];
+}
+
+/** What pip would do, found out without installing. */
+export type Resolution =
+  | { readonly kind: 'wheels'; readonly wheels: readonly ResolvedWheel[] }
+  /** No such version, no ready-made wheel, a wrong hash, contradicting requirements. */
+  | { readonly kind: 'impossible'; readonly reason: string }
+  /** The index does not answer: try later. */
+  | { readonly kind: 'unreachable'; readonly reason: string };
 
 export interface PythonProbe {
   /** The service's own venv; null when it has none (the system's Python is never touched). */
@@ -205,9 +242,21 @@ export interface PythonProbe {
   isStandard(environment: PythonEnvironment, module: string): Promise<boolean>;
   /** Parsed imports (not strings or comments) of one file: top-level names. */
   importsOf(environment: PythonEnvironment, file: string): Promise<readonly string[]>;
+  /** Python files of the project (not of its venv) that really import this name. At most 20. */
+  importers(environment: PythonEnvironment, directory: string, module: string): Promise<readonly string[]>;
+  /** File or folder of the project itself that goes by this module name; null when there is none. */
+  ownModule(directory: string, module: string): Promise<string | null>;
   pins(directory: string): Promise<readonly Pin[]>;
   /** Distribution names that may provide a module: installed metadata, then a curated table, then the name itself. */
   distributionsFor(environment: PythonEnvironment, module: string): Promise<readonly string[]>;
+  /** The one requirement of the project that speaks for these distribution names. */
+  choosePin(directory: string, candidates: readonly string[]): Promise<PinChoice>;
+  /** Downloads and inspects what an install of `wanted` would bring in. Changes nothing in the environment. */
+  resolve(
+    environment: PythonEnvironment,
+    wanted: { readonly name: string; readonly constraint: string; readonly hashes: readonly string[] },
+    directory: string,
+  ): Promise<Resolution>;
 }
 
 export interface NodeProject {
@@ -223,6 +272,9 @@ export interface NodeProject {
           readonly resolved: string | null;
           readonly integrity: string | null;
           readonly hasInstallScript: boolean;
+          /** A link to a folder, or what a git repository, a file or a foreign address supplies. */
+          readonly foreign: boolean;
+          readonly optional: boolean;
         }
       >
     >;
@@ -230,12 +282,17 @@ export interface NodeProject {
   readonly registry: string;
   /** Keys of project rc files that could run programs or redirect downloads. */
   readonly suspicious: readonly string[];
+  /** Package managers other than npm whose lock file the project has: `pnpm`, `yarn`, `bun`. */
+  readonly otherManagers: readonly string[];
 }
 
 export interface NodeProbe {
   project(service: ServiceFacts): Promise<NodeProject | null>;
   resolves(from: string, module: string): Promise<{ readonly ok: boolean | 'unknown'; readonly error: string }>;
+  /** Module names that one file really imports or requires (not strings or comments), as written. */
   importsOf(file: string): Promise<readonly string[]>;
+  /** Source files of the project (not of node_modules) that really import this package. At most 20. */
+  importers(directory: string, name: string): Promise<readonly string[]>;
   isBuiltin(module: string): boolean;
 }
 
