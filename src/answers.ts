@@ -1,0 +1,113 @@
+// What operations answer: plain data, the same for every face. Faces only render it.
+
+import type { DetectionRow } from './core/detection.ts';
+import type { IncidentRow, Sample } from './core/incident.ts';
+import type { CheckResult, Plan } from './core/plan.ts';
+import type { ErrorType, Severity } from './core/words.ts';
+import type { FixSummary } from './engine/ledger.ts';
+import type { JournalEntry, LedgerRow, TimelineEntry } from './store/contract.ts';
+
+/** Who asks: stored with every decision. `telegram:123456789`, `cli:root`. */
+export type Person = string;
+
+export interface ServiceHealth {
+  readonly name: string;
+  readonly running: boolean | 'unknown';
+  readonly health: CheckResult;
+  readonly openIncidents: number;
+}
+
+/** How selfheal itself is. */
+export interface StatusAnswer {
+  readonly daemon: {
+    readonly running: boolean;
+    readonly pid: number | null;
+    readonly since: string | null;
+    readonly lastCycleAt: string | null;
+  };
+  readonly paused: { readonly by: string; readonly at: string; readonly reason: string } | null;
+  readonly breaker: { readonly open: boolean; readonly reason: string };
+  readonly autoFix: boolean;
+  readonly sources: readonly {
+    readonly id: string;
+    readonly blindSince: string | null;
+    readonly reason: string;
+    readonly lagBytes: number;
+  }[];
+  readonly services: readonly ServiceHealth[];
+  readonly incidents: Readonly<Record<string, number>>;
+  readonly outbox: { readonly pending: number; readonly failed: number };
+}
+
+export interface HealthAnswer {
+  readonly healthy: boolean;
+  readonly minutes: number;
+  /** Occurrences, not incidents. */
+  readonly errors: number;
+  readonly autoFixable: number;
+  readonly bySeverity: Readonly<Record<Severity, number>>;
+  readonly recent: readonly IncidentRow[];
+  readonly services: readonly ServiceHealth[];
+}
+
+export interface ErrorsAnswer {
+  readonly minutes: number;
+  readonly total: number;
+  readonly autoFixable: number;
+  readonly byType: Readonly<Partial<Record<ErrorType, number>>>;
+  readonly incidents: readonly IncidentRow[];
+}
+
+export interface ReportAnswer {
+  readonly errors: ErrorsAnswer;
+  readonly fixes: FixSummary;
+  readonly open: readonly IncidentRow[];
+  readonly history: readonly LedgerRow[];
+}
+
+export interface FixAnswer {
+  readonly attempted: number;
+  readonly successful: number;
+  readonly failed: number;
+  /** Plans that wait for a person. */
+  readonly asking: number;
+  readonly results: readonly { readonly incident: IncidentRow; readonly said: string }[];
+  readonly restartRecommended: readonly string[];
+}
+
+export interface IncidentDetail {
+  readonly incident: IncidentRow;
+  readonly samples: readonly Sample[];
+  readonly timeline: readonly TimelineEntry[];
+  readonly plan: Plan | null;
+  readonly journal: readonly JournalEntry[];
+  /** The two or three commands a person would use next. */
+  readonly next: readonly string[];
+}
+
+/** A dry run: what would be done and why it may or may not run. */
+export interface PlanAnswer {
+  readonly incident: IncidentRow;
+  readonly plan: Plan | null;
+  readonly reason: string;
+  /** Every fix that was asked, with what it said. */
+  readonly considered: readonly { readonly fix: string; readonly said: string }[];
+}
+
+/** What became of a wish that changes something. `ok` false carries the reason and what to do. */
+export interface ActionAnswer {
+  readonly ok: boolean;
+  readonly message: string;
+  readonly incident: IncidentRow | null;
+}
+
+export interface WhyAnswer {
+  readonly detection: DetectionRow | null;
+  /** Reason of the rule that matched, or why nothing is reported. */
+  readonly because: string;
+  readonly nearMisses: readonly { readonly rule: string; readonly because: string }[];
+  /** Masks that turned the message into its template, in order. */
+  readonly masks: readonly { readonly from: string; readonly to: string }[];
+  readonly fingerprint: { readonly place: string; readonly kind: string; readonly template: string } | null;
+  readonly incident: IncidentRow | null;
+}
