@@ -1,0 +1,108 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { sampleIncident } from '../testing/samples.ts';
+import { advance, ATTEMPT_HORIZON_MS, canAdvance, type Incident, type IncidentEvent } from './incident.ts';
+import type { Outcome } from './outcome.ts';
+
+const outcome = (kind: Outcome['kind'], at = 10): Outcome => ({ kind, reason: kind, evidence: [], at, plan: '1-1' });
+
+const anyEvent: fc.Arbitrary<IncidentEvent> = fc.oneof(
+  fc.record({
+    kind: fc.constant('seen' as const),
+    at: fc.nat(),
+    times: fc.nat(5),
+    severity: fc.constantFrom('critical' as const, 'low' as const),
+    facts: fc.constant({}),
+    sample: fc.constant(null),
+    symptom: fc.constant(null),
+  }),
+  fc.record({
+    kind: fc.constant('plan-asks' as const),
+    plan: fc.constant('1-1'),
+    fix: fc.constant('f'),
+    until: fc.nat(),
+    reason: fc.string(),
+  }),
+  fc.record({
+    kind: fc.constant('plan-starts' as const),
+    plan: fc.constant('1-1'),
+    fix: fc.constant('f'),
+    owner: fc.constant('1:1'),
+    leaseUntil: fc.nat(),
+    reason: fc.string(),
+  }),
+  fc.record({ kind: fc.constant('steps-done' as const), quietUntil: fc.nat(), reason: fc.string() }),
+  fc.record({
+    kind: fc.constant('finished' as const),
+    outcome: fc
+      .constantFrom('fixed' as const, 'rolled-back' as const, 'inconclusive' as const, 'refused' as const)
+      .map((k) => outcome(k)),
+    retryAt: fc.option(fc.nat()),
+  }),
+  fc.record({ kind: fc.constant('denied' as const), at: fc.nat(), by: fc.constant('cli') }),
+  fc.record({ kind: fc.constant('expired' as const), at: fc.nat() }),
+  fc.record({ kind: fc.constant('silenced' as const), by: fc.constant('cli'), until: fc.nat() }),
+  fc.record({ kind: fc.constant('unsilenced' as const), at: fc.nat() }),
+);
+
+describe('an incident', () => {
+  it('never reaches resolved by fix except through an outcome that says fixed', () => {
+    fc.assert(
+      fc.property(fc.array(anyEvent, { maxLength: 30 }), (events) => {
+        let incident: Incident = sampleIncident();
+        for (const event of events) {
+          const next = advance(incident, event);
+          if (next?.state.name === 'resolved' && next.state.by === 'fix' && incident.state.name !== 'resolved')
+            expect(event).toMatchObject({ kind: 'finished', outcome: { kind: 'fixed' } });
+          incident = next ?? incident;
+        }
+      }),
+    );
+  });
+
+  it('counts attempts up only, one for each start, until it has stayed away long enough', () => {
+    fc.assert(
+      fc.property(fc.array(anyEvent, { maxLength: 30 }), (events) => {
+        let incident: Incident = sampleIncident();
+        for (const event of events) {
+          const next = advance(incident, event) ?? incident;
+          const started = next !== incident && event.kind === 'plan-starts' ? 1 : 0;
+          if (event.kind !== 'seen') expect(next.attempts).toBe(incident.attempts + started);
+          incident = next;
+        }
+      }),
+    );
+  });
+
+  it('grows its revision by one with each change and is untouched by an impossible event', () => {
+    fc.assert(
+      fc.property(fc.array(anyEvent, { maxLength: 30 }), (events) => {
+        let incident: Incident = sampleIncident();
+        for (const event of events) {
+          const next = advance(incident, event);
+          expect(next === null).toBe(!canAdvance(incident, event));
+          if (next) expect(next.revision).toBe(incident.revision + 1);
+          incident = next ?? incident;
+        }
+      }),
+    );
+  });
+
+  it.each([
+    ['a rolled-back attempt with tries left waits', outcome('rolled-back'), 99, 'open'],
+    ['a rolled-back attempt without tries left needs a person', outcome('rolled-back'), null, 'needs-human'],
+    ['an inconclusive attempt is no success', outcome('inconclusive'), null, 'needs-human'],
+    ['a failed rollback needs a person at once', outcome('rollback-failed'), null, 'needs-human'],
+  ])('%s', (_, result, retryAt, state) => {
+    const healing = sampleIncident({ state: { name: 'healing', plan: '1-1', owner: '1:1', leaseUntil: 5 } });
+    expect(advance(healing, { kind: 'finished', outcome: result, retryAt })?.state.name).toBe(state);
+  });
+
+  it('starts with fresh attempts when it comes back after the horizon, not before', () => {
+    const resolved = sampleIncident({ attempts: 2, state: { name: 'resolved', by: 'fix', at: 1_000 } });
+    const seenAt = (at: number) =>
+      advance(resolved, { kind: 'seen', at, times: 1, severity: 'low', facts: {}, sample: null, symptom: null });
+    expect(seenAt(2_000)?.attempts).toBe(2);
+    expect(seenAt(1_001 + ATTEMPT_HORIZON_MS)?.attempts).toBe(0);
+  });
+});
