@@ -16,6 +16,26 @@ export interface WatchCommit {
   readonly cursors: readonly { readonly source: string; readonly cursor: Cursor }[];
 }
 
+/** Keys of `value` and `setValue` that more than one process relies on. */
+export const VALUE_KEYS = {
+  /** `Pause` while a person (or selfheal itself) has stopped all acting; absent otherwise. */
+  pause: 'pause',
+  /** The breaker over all fixes of this host. */
+  breaker: 'breaker',
+  /** `ServiceFacts[]` as the daemon uses them; *hands* reads them before it acts. */
+  services: 'services',
+} as const;
+
+/** Value of `VALUE_KEYS.pause`. */
+export interface Pause {
+  readonly by: string;
+  readonly at: number;
+  readonly reason: string;
+}
+
+/** A file of this name in the state folder stops all acting as well; it works without the program. */
+export const PAUSE_FILE = 'DISABLED';
+
 /** One line of an incident's story, for `incident ID`, the demo and the chat. */
 export interface TimelineEntry {
   readonly incident: string;
@@ -113,14 +133,23 @@ export interface IncidentQuery {
 export interface Store {
   // ---- watch
   cursor(source: string): Promise<Cursor | null>;
+  /**
+   * All or nothing. Each incident is compared and swapped like `saveIncident`; several revisions of one
+   * incident may follow each other. Rejects with `locked` when one of them was changed by somebody else.
+   */
   commitWatch(commit: WatchCommit): Promise<void>;
   /** The incident of this service whose fingerprint (`place`) or merge list says it is the same problem. */
   incidentByFingerprint(service: string, place: string): Promise<Incident | null>;
   incident(id: string): Promise<Incident | null>;
   incidents(query: IncidentQuery): Promise<readonly Incident[]>;
   nextIncidentId(): Promise<string>;
-  /** Compare and swap on `revision - 1`; false when somebody else was faster. Inserts when revision is 1. */
+  /**
+   * Compare and swap on `revision - 1`; false when somebody else was faster. Inserts when revision is 1.
+   * On the disk when it resolves: attempts are counted here before anything is done.
+   */
   saveIncident(incident: Incident): Promise<boolean>;
+  /** From now on this fingerprint is the same problem as that incident: a person said so. */
+  mergeFingerprint(service: string, place: string, incident: string): Promise<void>;
   addTimeline(entry: TimelineEntry): Promise<void>;
   timeline(incident: string): Promise<readonly TimelineEntry[]>;
 
@@ -128,12 +157,16 @@ export interface Store {
   savePlan(plan: Plan): Promise<void>;
   plan(id: string): Promise<Plan | null>;
   plansOf(incident: string): Promise<readonly Plan[]>;
-  /** First decision wins; false when the plan was decided before. */
+  /** First decision wins; false when the plan was decided before, or no plan with this hash is stored. */
   decide(approval: Approval): Promise<boolean>;
   approval(plan: string): Promise<Approval | null>;
+  /**
+   * On the disk when it resolves. A `claimed` entry carries `data.generation` (default 1); each generation
+   * of a plan can be claimed once: the second claim rejects with `locked`.
+   */
   appendJournal(entry: Omit<JournalEntry, 'seq'>): Promise<JournalEntry>;
   journal(plan: string): Promise<readonly JournalEntry[]>;
-  /** Plans that were claimed and have no `finished` entry. */
+  /** Plans that were claimed and have no later `finished` entry, oldest first. */
   openPlans(): Promise<readonly string[]>;
   addLedger(row: LedgerRow): Promise<void>;
   ledger(query: {
@@ -142,7 +175,7 @@ export interface Store {
     readonly fix?: string;
     readonly limit?: number;
   }): Promise<readonly LedgerRow[]>;
-  /** True when the lock was free, expired, or already held by `owner`. `owner` is pid:startTicks. */
+  /** True when the lock was free, expired, or already held by `owner` (then `until` is renewed). `owner` is pid:startTicks, or `plan:ID`. */
   lock(resource: string, owner: string, until: number): Promise<boolean>;
   unlock(resource: string, owner: string): Promise<void>;
   locks(): Promise<readonly { readonly resource: string; readonly owner: string; readonly until: number }[]>;

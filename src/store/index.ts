@@ -1,0 +1,6 @@
+// What the rest of selfheal takes from the store besides its contract.
+
+export { lockDaemon, runningDaemon, startTicksOf, type DaemonInfo, type DaemonLock } from './daemon-lock.ts';
+export { watchStore, type StoreWatch } from './doorbell.ts';
+export { backUpStore, dropBallast, examineStore, keepBallast, quarantineStore } from './keeping.ts';
+export { openStore, type OpenOptions } from './open.ts';

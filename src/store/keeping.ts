@@ -1,0 +1,108 @@
+// Keeping the files: copies now and then, room put aside for the moment when the disk is full, and
+// what to do with a file that is damaged.
+
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../core/clock.ts';
+import { VALUE_KEYS, type Pause, type Store } from './contract.ts';
+import { backupFile, damageOf } from './file.ts';
+import { EVENTS_FILE, JOURNAL_FILE, openStore } from './open.ts';
+
+interface Folder {
+  readonly directory: string;
+  readonly clock: Clock;
+}
+
+/**
+ * Moves damaged files (with their `-wal` and `-shm`) into `quarantine/` and opens a fresh store beside them.
+ * When the journal was among them all acting is paused: nobody knows what was half done. Nothing is deleted.
+ */
+export async function quarantineStore({
+  directory,
+  clock,
+}: Folder): Promise<{ readonly store: Store; readonly moved: readonly string[] }> {
+  const moved: string[] = [];
+  let journalLost = false;
+  for (const file of [EVENTS_FILE, JOURNAL_FILE]) {
+    if (!existsSync(join(directory, file)) || damageOf(join(directory, file)) === null) continue;
+    moved.push(...(await setAside(directory, file, clock.now())));
+    journalLost ||= file === JOURNAL_FILE;
+  }
+  const store = await openStore({ directory, clock });
+  if (journalLost) await store.setValue(VALUE_KEYS.pause, lostJournal(clock.now()));
+  return { store, moved };
+}
+
+const lostJournal = (at: number): Pause => ({
+  by: 'selfheal',
+  at,
+  reason: 'the journal was damaged and set aside: check by hand what was under way, then resume',
+});
+
+async function setAside(directory: string, file: string, at: number): Promise<readonly string[]> {
+  const folder = join(directory, 'quarantine');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const moved: string[] = [];
+  for (const suffix of ['', '-wal', '-shm']) {
+    const from = join(directory, `${file}${suffix}`);
+    if (!existsSync(from)) continue;
+    const to = join(folder, `${at}-${file}${suffix}`);
+    await rename(from, to);
+    moved.push(to);
+  }
+  return moved;
+}
+
+/** What is wrong with each file of the store; null where it is sound. Reads every page; others may write meanwhile. */
+export async function examineStore(directory: string): Promise<Readonly<Record<string, string | null>>> {
+  const found: Record<string, string | null> = {};
+  for (const file of [EVENTS_FILE, JOURNAL_FILE]) {
+    const path = join(directory, file);
+    found[file] = existsSync(path) ? damageOf(path) : null;
+  }
+  return found;
+}
+
+/** Writes a consistent copy of both files to `backups/` and keeps the newest `keep` of each (default 7). */
+export async function backUpStore({ directory, clock, keep = 7 }: Folder & { readonly keep?: number }): Promise<void> {
+  for (const file of [EVENTS_FILE, JOURNAL_FILE]) {
+    await backupFile(join(directory, file), String(clock.now()));
+    await dropOldest(join(directory, 'backups'), file.replace('.db', '-'), keep);
+  }
+}
+
+/** Only timed copies are counted; those made before a migration (`-vN-`) stay. */
+async function dropOldest(folder: string, prefix: string, keep: number): Promise<void> {
+  const numberOf = (name: string) => Number(name.slice(prefix.length, -'.db'.length));
+  const timed = (await readdir(folder)).filter((name) => name.startsWith(prefix) && Number.isFinite(numberOf(name)));
+  timed.sort((a, b) => numberOf(b) - numberOf(a));
+  for (const name of timed.slice(keep)) await rm(join(folder, name), { force: true });
+}
+
+const BALLAST_BYTES = 8 * 1024 * 1024;
+/** Taken back only when there is plenty: ballast must never be what fills the disk. */
+const BALLAST_NEEDS_BYTES = 8 * BALLAST_BYTES;
+
+/** Puts 8 MiB aside in the state folder when there is room. Returns false when there is not. */
+export async function keepBallast(directory: string): Promise<boolean> {
+  const path = join(directory, 'ballast');
+  const size = await stat(path).then(
+    (status) => status.size,
+    () => 0,
+  );
+  if (size >= BALLAST_BYTES) return true;
+  const room = await statfs(directory);
+  if (room.bavail * room.bsize < BALLAST_NEEDS_BYTES) return false;
+  // Written out, not sparse: only real blocks can be given back.
+  await writeFile(path, Buffer.alloc(BALLAST_BYTES, 0x5a), { mode: 0o600 });
+  return true;
+}
+
+/** Gives the ballast up after a `full` error, so that the last words can still be stored. True when there was some. */
+export async function dropBallast(directory: string): Promise<boolean> {
+  const path = join(directory, 'ballast');
+  if (!existsSync(path)) return false;
+  await rm(path, { force: true });
+  return true;
+}
