@@ -140,6 +140,8 @@ export interface NpmInstallStep extends StepBase {
 export interface RestartStep extends StepBase {
   readonly kind: 'restart';
   readonly service: string;
+  /** The process the plan saw (null: none); the step is refused when another runs by now. Absent: whatever runs. */
+  readonly before?: { readonly pid: number; readonly startTicks: number } | null;
   readonly via:
     | { readonly kind: 'supervised' }
     | { readonly kind: 'systemd'; readonly unit: string }

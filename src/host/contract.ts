@@ -72,6 +72,10 @@ export interface ServiceFacts {
   readonly pipIndex: string | null;
   readonly npmRegistry: string | null;
   readonly settleMs: number;
+  /** Glob patterns of its log files, absolute. A log that grows is a sign of progress. */
+  readonly logs?: readonly string[];
+  /** Quiet by design: silence means nothing. */
+  readonly idle?: boolean;
 }
 
 /** A running process, identified beyond pid reuse. */
@@ -83,6 +87,29 @@ export interface ProcessInfo {
   readonly executable: string | null;
   readonly argv: readonly string[];
   readonly cwd: string | null;
+}
+
+/** What a process uses at this moment. */
+export interface ProcessUsage {
+  /** Epoch milliseconds, exact to about 20 ms. */
+  readonly startedAt: number;
+  /** Kernel's word: `R` runs, `S` sleeps, `D` waits for a device, `T` stopped, `Z` dead and not collected. */
+  readonly state: string;
+  /** Processor time so far, its own and of children it has collected, in milliseconds. */
+  readonly cpuMs: number;
+  /** Bytes read and written so far, pipes and sockets included; null when the kernel will not tell us. */
+  readonly ioBytes: number | null;
+  readonly residentBytes: number;
+  /** Open descriptors and the soft limit; null when the kernel will not tell us. */
+  readonly openFiles: number | null;
+  readonly maxOpenFiles: number | null;
+}
+
+/** A file that was deleted and is still held open: its room comes back when the holder closes it. */
+export interface DeletedFile {
+  readonly process: ProcessInfo;
+  readonly path: string;
+  readonly bytes: number;
 }
 
 // ---------------------------------------------------------------- probes
@@ -303,6 +330,11 @@ export interface ProcessProbe {
   /** Processes that hold this file open or locked. */
   holders(path: string): Promise<readonly ProcessInfo[]>;
   children(pid: number): Promise<readonly ProcessInfo[]>;
+  /** Every process that can be seen. */
+  list(): Promise<readonly ProcessInfo[]>;
+  usage(pid: number): Promise<ProcessUsage | null>;
+  /** Deleted files on the file system of `path` that somebody holds open, biggest first. */
+  deletedFiles(path: string): Promise<readonly DeletedFile[]>;
   /** Load average per core, 1 minute. */
   load(): Promise<number>;
   availableMemory(): Promise<{ readonly freeBytes: number; readonly totalBytes: number }>;
@@ -349,6 +381,51 @@ export interface Probe {
   /** Copies of this file as it was when the service ran without errors, newest proven first. */
   readonly goodCopies: (service: string, path: string) => Promise<readonly GoodCopy[]>;
   readonly goodCopyText: (id: string) => Promise<string | null>;
+}
+
+// ---------------------------------------------------------------- supervised services
+
+/** What the supervisor needs to know of a service that selfheal runs itself. */
+export interface SupervisedService extends ServiceFacts {
+  readonly command: readonly string[];
+  /** Besides the environment selfheal was started with. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** One run of a supervised service, from its start to its end. */
+export interface Generation {
+  readonly service: string;
+  /** Counts up with each start, also across restarts of selfheal. */
+  readonly number: number;
+  /** Null when the program could not be started. */
+  readonly pid: number | null;
+  readonly startTicks: number;
+  readonly startedAt: number;
+  /** Files the program writes to. They outlive us: an adopted program goes on writing, and nothing it says is lost. */
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Null while it runs. */
+  readonly ended: GenerationEnd | null;
+}
+
+export interface GenerationEnd {
+  readonly at: number;
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  /** True when selfheal or the owner asked for it, and for a clean exit. */
+  readonly deliberate: boolean;
+  readonly uptimeMs: number;
+  /** Set when the program could not be started at all. */
+  readonly failure: string | null;
+}
+
+/** Starts and stops the programs of the services. It never restarts by itself: a crash is an incident, and healing it is a fix. */
+export interface Supervisor {
+  readonly services: readonly SupervisedService[];
+  /** The present generation, then each change of it, until the signal aborts. */
+  generations(service: string, signal: AbortSignal): AsyncIterable<Generation>;
+  /** Room of the streams before these positions is no longer needed. */
+  consumed(generation: Generation, stdoutBytes: number, stderrBytes: number): Promise<void>;
 }
 
 // ---------------------------------------------------------------- effects and checks
