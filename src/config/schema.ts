@@ -1,0 +1,202 @@
+// The configuration file as a schema: the one source of validation, of the published JSON Schema,
+// of docs/configuration.md and of the nearest-key hints. Descriptions here are that page's text.
+
+import * as z from 'zod';
+import { AUTONOMIES, ERROR_TYPES, FAMILIES, SEVERITIES, type Autonomy, type Family } from '../core/words.ts';
+import {
+  address,
+  argv,
+  chatId,
+  duration,
+  flag,
+  listen,
+  listOf,
+  period,
+  text,
+  timeOfDay,
+  timezone,
+  unitName,
+  url,
+  whole,
+} from './fields.ts';
+
+const selfHealing = z.strictObject({
+  enabled: flag.optional().describe('Main switch. Off: nothing is watched and nothing is healed. Default: `true`.'),
+  auto_fix: flag
+    .optional()
+    .describe('May fixes run at all? Off: errors are still detected, grouped and told. Default: `true`.'),
+  check_interval: period
+    .optional()
+    .describe('Time between sweeps (probes, digests). Detection itself is live. Default: `300` seconds.'),
+  max_auto_fix_attempts: whole(0, 100)
+    .optional()
+    .describe('Attempts for one problem before a person is asked. Default: `3`.'),
+  notify_on_fix: flag.optional().describe('Tell the owner about attempts and their results. Default: `true`.'),
+  notify_on_critical: flag
+    .optional()
+    .describe('Tell the owner at once about critical and high severity. Default: `true`.'),
+  auto_fix_types: z
+    .array(z.enum(ERROR_TYPES))
+    .optional()
+    .describe('Error types that may be fixed without asking. Default: all; the autonomy of each fix decides.'),
+});
+
+const exactlyOne = (value: object): boolean => Object.values(value).filter((v) => v !== undefined).length === 1;
+const ONE = { minProperties: 1, maxProperties: 1 };
+
+const restart = z
+  .strictObject({
+    systemd: unitName.optional().describe('Unit to restart with `systemctl restart`.'),
+    pm2: unitName.optional().describe('Name of the pm2 process.'),
+    docker: unitName.optional().describe('Name of the container.'),
+    command: argv.optional().describe('Program and arguments, run in the service’s directory.'),
+  })
+  .refine(exactlyOne, 'expected exactly one of systemd, pm2, docker, command')
+  .meta(ONE);
+
+const health = z
+  .strictObject({
+    http: url.optional().describe('Healthy when it answers with a status of 200 to 399.'),
+    tcp: address.optional().describe('Healthy when the port accepts a connection.'),
+    command: argv.optional().describe('Healthy when the program ends with exit code 0.'),
+  })
+  .refine(exactlyOne, 'expected exactly one of http, tcp, command')
+  .meta(ONE);
+
+const FIX_FIELDS = Object.fromEntries(FAMILIES.map((family) => [family, z.enum(AUTONOMIES).optional()])) as Record<
+  Family,
+  z.ZodOptional<z.ZodEnum<{ [A in Autonomy]: A }>>
+>;
+
+const notEverything = (pattern: string): boolean => /[^*/.]/.test(pattern);
+const staysInside = (pattern: string): boolean => !pattern.startsWith('/') && !pattern.split('/').includes('..');
+
+const service = z.strictObject({
+  directory: text
+    .optional()
+    .describe('The project. Relative paths of the service start here. Default: the folder of this file.'),
+  command: argv
+    .optional()
+    .describe('Program and arguments that selfheal starts and supervises. Without it something else runs the service.'),
+  logs: listOf(text, 'a list of file patterns')
+    .optional()
+    .describe('Glob patterns of log files, relative to the directory.'),
+  journald: unitName.optional().describe('systemd unit whose journal is followed.'),
+  docker: unitName.optional().describe('Container whose output is followed.'),
+  restart: restart
+    .optional()
+    .describe('How to restart it: exactly one of the keys below. A supervised command restarts by itself.'),
+  health: health.optional().describe('How to see that it works: exactly one of the keys below.'),
+  settle: duration
+    .optional()
+    .describe('How long the error must stay away before a fix counts as verified. Default: `30s`.'),
+  env_file: text.optional().describe('File with the environment of the supervised command, relative to the directory.'),
+  environment: z
+    .record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String))
+    .optional()
+    .describe('Environment of the supervised command, besides selfheal’s own.'),
+  config_files: listOf(text, 'a list of file patterns')
+    .optional()
+    .describe(
+      'Files of which good copies are kept. Default: `.env` and JSON, YAML and TOML files at the top of the directory.',
+    ),
+  disposable: listOf(
+    text
+      .refine(staysInside, 'must stay inside the service’s directory')
+      .refine(notEverything, 'would match everything: name what may go'),
+    'a list of file patterns',
+  )
+    .optional()
+    .describe('What may go when room is needed. Nothing else ever does. Default: nothing.'),
+  package_index: z
+    .union([url, z.strictObject({ pip: url.optional(), npm: url.optional() })], {
+      error: 'expected an address, or {pip: address, npm: address}',
+    })
+    .optional()
+    .describe(
+      'Where packages come from: one address for pip, or `{pip: …, npm: …}`. Default: what the service’s venv, its ' +
+        '`.npmrc` or selfheal’s own environment name at start; a later change asks.',
+    ),
+  idle: flag.optional().describe('Quiet by design: silence means nothing. Default: `false`.'),
+  fixes: z
+    .strictObject(FIX_FIELDS)
+    .optional()
+    .describe('Autonomy per fix: `off`, `suggest`, `approve` or `auto`. Each fix has its own default.'),
+});
+
+const SERVICE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+
+const telegram = z.strictObject({
+  token: text.describe('Token of the bot, best as `${TELEGRAM_BOT_TOKEN}`.'),
+  allowed_users: listOf(chatId, 'a list of Telegram user ids').describe('Nobody else is answered.'),
+  chat: chatId.optional().describe('Where messages go. Default: the first of `allowed_users`.'),
+  api_root: url.optional().describe('Bot API server. Default: `https://api.telegram.org`.'),
+});
+
+const upstream = z.strictObject({
+  name: text.describe('Name in messages and status.'),
+  kind: z.enum(['anthropic', 'openai']).describe('Protocol it speaks.'),
+  base_url: url.describe('Address of its API.'),
+  api_key: text.optional().describe('Key to use. Without it the caller’s own key is passed through.'),
+  model: text.optional().describe('Model to ask for, whatever the caller named.'),
+  fallback: flag.optional().describe('Use it only when the others cannot answer. Default: `false`.'),
+});
+
+/** What the YAML file may hold. */
+export const fileSchema = z.strictObject({
+  $schema: z.string().optional().describe('Address of the JSON Schema, for editors.'),
+  self_healing: selfHealing.optional().describe('What selfheal may do by itself, and how often it looks round.'),
+  node: text.optional().describe('Name of this host in incidents and messages. Default: the host name.'),
+  state: text
+    .optional()
+    .describe('Directory of this host’s store, outbox and journal, relative to this file. Default: `./.selfheal`.'),
+  services: z
+    .record(z.string().regex(SERVICE_NAME, 'expected a name of letters, digits, dots, dashes and underscores'), service)
+    .optional()
+    .describe('The services to watch, by name.'),
+  telegram: telegram.optional().describe('The owner’s chat.'),
+  webhook: z
+    .strictObject({
+      url: url.describe('Receives each notification as a JSON POST.'),
+      secret: text.optional().describe('Signs the body with HMAC-SHA-256.'),
+    })
+    .optional()
+    .describe('A further channel for notifications.'),
+  quiet_hours: z
+    .strictObject({
+      from: timeOfDay.describe('Begin, e.g. `"22:30"`.'),
+      to: timeOfDay.describe('End, e.g. `"07:00"`.'),
+      timezone: timezone.optional().describe('Default: the time zone of this machine.'),
+    })
+    .optional()
+    .describe('Only critical messages are sent within these hours; the others wait.'),
+  digest_interval: period.optional().describe('Medium severity is told in digests, this often. Default: `30m`.'),
+  dashboard: z
+    .strictObject({ listen: listen.describe('Address of this machine and port.') })
+    .optional()
+    .describe('The web dashboard. Without this block there is none.'),
+  gateway: z
+    .strictObject({
+      listen: listen.describe('Address of this machine and port.'),
+      upstreams: z.array(upstream).optional().describe('In the order in which they are tried.'),
+    })
+    .optional()
+    .describe('The model gateway. Without this block there is none.'),
+  rules: listOf(text, 'a list of files').optional().describe('YAML files with your own rules, relative to this file.'),
+  severities: z
+    .record(z.string(), z.enum(SEVERITIES))
+    .optional()
+    .describe('Severity by rule name, where you see it differently.'),
+  limits: z
+    .strictObject({
+      changes_per_hour: whole(0, 10_000).optional().describe('Fixes on this host in an hour. Default: `10`.'),
+      changes_per_day: whole(0, 100_000).optional().describe('Fixes on this host in a day. Default: `30`.'),
+      restarts_per_hour: whole(0, 10_000).optional().describe('Restarts of one service in an hour. Default: `5`.'),
+    })
+    .optional()
+    .describe('Budgets over all fixes. At their end a person is asked.'),
+});
+
+/** The file's content after validation. */
+export type Settings = z.output<typeof fileSchema>;
+export type ServiceSettings = z.output<typeof service>;
