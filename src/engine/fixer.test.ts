@@ -1,0 +1,366 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Config, ServiceConfig } from '../config/contract.ts';
+import type { Incident } from '../core/incident.ts';
+import type { Outcome } from '../core/outcome.ts';
+import { hashedText } from '../core/plan.ts';
+import { propose, type Diagnosis, type Fix } from '../fixes/contract.ts';
+import type { Probe } from '../host/contract.ts';
+import type { Store } from '../store/contract.ts';
+import { openStore } from '../store/index.ts';
+import { ManualClock, sampleIncident } from '../testing/samples.ts';
+import { AutoFixer, type Hands, type HandsAnswer } from './fixer.ts';
+import { Planner } from './planner.ts';
+
+const SETTLE_MS = 3_000;
+const service: ServiceConfig = {
+  name: 'agent',
+  directory: '/srv/agent',
+  command: null,
+  restart: null,
+  health: null,
+  envFile: null,
+  disposable: [],
+  pipIndex: null,
+  npmRegistry: null,
+  settleMs: SETTLE_MS,
+  logs: [],
+  journald: null,
+  docker: null,
+  configFiles: [],
+  idle: false,
+  fixes: {},
+  environment: {},
+};
+const config: Config = {
+  file: null,
+  node: 'host',
+  enabled: true,
+  autoFix: true,
+  checkIntervalMs: 300_000,
+  maxAutoFixAttempts: 3,
+  notifyOnFix: true,
+  notifyOnCritical: true,
+  autoFixTypes: null,
+  state: '/nowhere',
+  services: [service],
+  telegram: null,
+  webhook: null,
+  quietHours: null,
+  digestIntervalMs: 3_600_000,
+  dashboard: null,
+  gateway: null,
+  rules: [],
+  severities: {},
+  limits: { changesPerHour: 10, changesPerDay: 30, restartsPerHour: 5 },
+};
+const proposal = {
+  title: 'write the file anew',
+  why: 'it is gone',
+  facts: {},
+  steps: [
+    {
+      kind: 'write-file' as const,
+      title: 'write',
+      path: '/srv/agent/a',
+      content: { text: 'x' },
+      before: null,
+      mode: 0o600,
+      undo: { kind: 'restore-snapshot' as const },
+    },
+  ],
+  checks: [
+    {
+      kind: 'file-parses' as const,
+      title: 'parses',
+      proves: 'operation' as const,
+      failsBefore: true,
+      path: '/srv/agent/a',
+      format: 'env' as const,
+      keys: [],
+    },
+  ],
+  resources: [],
+  needsRestart: false,
+};
+
+let directory: string;
+let store: Store;
+let clock: ManualClock;
+let calls: string[];
+let answers: Record<string, HandsAnswer[]>;
+let diagnosis: () => Diagnosis;
+const signal = new AbortController().signal;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'selfheal-fixer-'));
+  clock = new ManualClock();
+  store = await openStore({ directory, clock });
+  calls = [];
+  answers = {};
+  diagnosis = () => propose(proposal);
+});
+
+afterEach(async () => {
+  await store.close();
+  await rm(directory, { recursive: true });
+});
+
+const outcome = (kind: Outcome['kind']): HandsAnswer => ({
+  kind: 'finished',
+  outcome: { kind, reason: `it is ${kind}`, evidence: [], at: clock.now(), plan: '1-1' },
+});
+const acted: HandsAnswer = { kind: 'acted', evidence: [] };
+
+function fixer(changes: Partial<Config> = {}, autonomy: Fix['autonomy'] = 'auto'): AutoFixer {
+  const fix: Fix = {
+    name: 'rewrite',
+    family: 'restore-config',
+    title: 'Write it anew',
+    handles: ['import_error'],
+    risk: 'reversible',
+    scope: 'service',
+    autonomy,
+    order: 1,
+    diagnose: async () => diagnosis(),
+    drills: [],
+  };
+  // The planner asks the machine only whether the service was stopped on purpose.
+  const probe = {
+    services: { state: async () => ({ stoppedOnPurpose: false }), health: async () => ({ passed: 'unknown' }) },
+  } as unknown as Probe;
+  const digest = (text: string) => createHash('sha256').update(text).digest('hex');
+  const all = { ...config, ...changes };
+  const planner = new Planner({ config: all, fixes: [fix], probe, store, clock, node: 'host', digest });
+  const hands: Hands = async (plan, verb) => {
+    calls.push(`${verb} ${plan}`);
+    return answers[verb]?.shift() ?? { kind: 'died', reason: 'no answer was scripted' };
+  };
+  return new AutoFixer({ config: all, store, planner, hands, clock, owner: '1:1', changed: () => {} });
+}
+
+async function incident(changes: Partial<Incident> = {}): Promise<string> {
+  const id = await store.nextIncidentId();
+  await store.saveIncident(sampleIncident({ id, firstSeen: clock.now(), lastSeen: clock.now(), ...changes }));
+  return id;
+}
+const state = async (id: string) => (await store.incident(id))?.state.name;
+
+async function seenAgain(id: string): Promise<void> {
+  const now = await store.incident(id);
+  if (now)
+    await store.saveIncident({ ...now, lastSeen: clock.now(), count: now.count + 1, revision: now.revision + 1 });
+}
+
+describe('an automatic fix', () => {
+  it('is fixed only after acting, the settle time, and a second proof', async () => {
+    answers = { act: [acted], verify: [outcome('fixed')] };
+    const id = await incident();
+    const auto = fixer();
+
+    await auto.step(id, signal);
+    expect(await state(id)).toBe('verifying');
+    await auto.step(id, signal);
+    expect(calls).toEqual([`act ${id}-1`]);
+
+    clock.advance(SETTLE_MS);
+    await auto.step(id, signal);
+    expect(await state(id)).toBe('resolved');
+    expect(calls).toEqual([`act ${id}-1`, `verify ${id}-1`]);
+    expect(await auto.getFixSummary()).toMatchObject({ totalFixesAttempted: 1, successful: 1, successRate: 1 });
+  });
+
+  it('is undone when the error returns within the settle time', async () => {
+    answers = { act: [acted], undo: [outcome('rolled-back')] };
+    const id = await incident();
+    const auto = fixer();
+    await auto.step(id, signal);
+    clock.advance(1_000);
+    await seenAgain(id);
+
+    await auto.step(id, signal);
+    expect(calls).toEqual([`act ${id}-1`, `undo ${id}-1`]);
+    expect((await store.incident(id))?.outcome?.kind).toBe('rolled-back');
+  });
+
+  it('is not repeated with the same steps after it did not last', async () => {
+    answers = { act: [outcome('rolled-back')] };
+    const id = await incident();
+    const auto = fixer();
+    await auto.step(id, signal);
+    clock.advance(120_000);
+    await auto.step(id, signal);
+
+    expect(calls).toEqual([`act ${id}-1`]);
+    expect(await store.incident(id)).toMatchObject({ attempts: 1, state: { name: 'needs-human' } });
+  });
+
+  it('counts the attempt before anything is touched', async () => {
+    let attemptsWhileActing = -1;
+    const id = await incident();
+    const auto = fixer();
+    answers = { act: [acted] };
+    const hands = calls.push.bind(calls);
+    calls.push = (...said: string[]) => {
+      void store.incident(id).then((i) => {
+        attemptsWhileActing = i?.attempts ?? -1;
+      });
+      return hands(...said);
+    };
+    await auto.step(id, signal);
+    expect(attemptsWhileActing).toBe(1);
+  });
+
+  it('clears the incident without a claim when nothing was wrong any more', async () => {
+    answers = { act: [outcome('not-applicable')] };
+    const id = await incident();
+    await fixer().step(id, signal);
+    expect(await store.incident(id)).toMatchObject({
+      state: { name: 'resolved', by: 'itself' },
+      outcome: { kind: 'not-applicable' },
+    });
+  });
+
+  it('asks the journal when hands dies, and never claims success without an answer', async () => {
+    answers = { act: [{ kind: 'died', reason: 'killed' }], recover: [{ kind: 'died', reason: 'killed again' }] };
+    const id = await incident();
+    await fixer().step(id, signal);
+    expect(calls).toEqual([`act ${id}-1`, `recover ${id}-1`]);
+    expect(await store.incident(id)).toMatchObject({
+      state: { name: 'needs-human' },
+      outcome: { kind: 'inconclusive' },
+    });
+  });
+
+  it('stops at the limit of attempts and calls a person', async () => {
+    const id = await incident({ attempts: 3 });
+    await fixer().step(id, signal);
+    expect(calls).toEqual([]);
+    expect(await state(id)).toBe('needs-human');
+  });
+
+  it('waits while the host is paused', async () => {
+    await store.setValue('pause', { by: 'cli', at: clock.now(), reason: 'maintenance' });
+    const id = await incident();
+    await fixer().step(id, signal);
+    expect(calls).toEqual([]);
+    expect(await store.incident(id)).toMatchObject({ state: { name: 'open' }, reason: 'paused: maintenance' });
+  });
+
+  it('opens the breaker when the host has changed too often, and only a person closes it', async () => {
+    for (let n = 0; n < 10; n++)
+      await store.addLedger({
+        plan: `9-${n}`,
+        incident: '9',
+        service: 'agent',
+        fix: 'x',
+        family: 'restore-config',
+        startedAt: clock.now(),
+        outcome: { kind: 'fixed', reason: '', evidence: [], at: clock.now(), plan: null },
+      });
+    const id = await incident();
+    await fixer().step(id, signal);
+    expect(await store.value('breaker')).toMatchObject({ open: true });
+    clock.advance(7_200_000);
+    const later = await incident({ fingerprint: { version: 1, kind: 'k', place: 'q', template: '' } });
+    await fixer().step(later, signal);
+    expect(calls).toEqual([]);
+    expect(await state(later)).toBe('needs-human');
+  });
+});
+
+describe('a fix that must ask', () => {
+  it('acts on an approval of exactly the plan that was shown', async () => {
+    answers = { act: [acted] };
+    const id = await incident();
+    const auto = fixer({}, 'approve');
+    await auto.step(id, signal);
+    expect(await state(id)).toBe('awaiting-approval');
+    const plan = await store.plan(`${id}-1`);
+
+    await store.decide({ plan: `${id}-1`, hash: plan?.hash ?? '', verdict: 'approved', by: 'cli', at: clock.now() });
+    await auto.step(id, signal);
+    expect(calls).toEqual([`act ${id}-1`]);
+  });
+
+  it('does nothing on an approval of another plan', async () => {
+    const id = await incident();
+    const auto = fixer({}, 'approve');
+    await auto.step(id, signal);
+    await store.decide({ plan: `${id}-1`, hash: 'something else', verdict: 'approved', by: 'cli', at: clock.now() });
+    await auto.step(id, signal);
+    expect(calls).toEqual([]);
+  });
+
+  it.each([
+    [
+      'a denial',
+      async (id: string) => {
+        const hash = (await store.plan(`${id}-1`))?.hash ?? '';
+        await store.decide({ plan: `${id}-1`, hash, verdict: 'denied', by: 'cli', at: clock.now() });
+      },
+    ],
+    ['the end of the time to decide', async () => clock.advance(13 * 3_600_000)],
+  ])('ends with a person after %s', async (_, happens) => {
+    const id = await incident();
+    const auto = fixer({}, 'approve');
+    await auto.step(id, signal);
+    await happens(id);
+    await auto.step(id, signal);
+    expect(calls).toEqual([]);
+    expect(await state(id)).toBe('needs-human');
+  });
+
+  it.each([
+    ['auto-fix is switched off', { autoFix: false }],
+    ['the type is not among those that may be fixed unasked', { autoFixTypes: ['git_error' as const] }],
+  ])('includes every fix when %s', async (_, changes) => {
+    const id = await incident();
+    await fixer(changes).step(id, signal);
+    expect(calls).toEqual([]);
+    expect(await state(id)).toBe('awaiting-approval');
+  });
+});
+
+describe('the planner', () => {
+  it('refuses a proposal that nothing could prove', async () => {
+    diagnosis = () => propose({ ...proposal, checks: [] });
+    const id = await incident();
+    await fixer().step(id, signal);
+    expect(await store.incident(id)).toMatchObject({ state: { name: 'needs-human' }, outcome: { kind: 'refused' } });
+  });
+
+  it('survives a fix that throws', async () => {
+    diagnosis = () => {
+      throw new Error('a bug');
+    };
+    const id = await incident();
+    await fixer().step(id, signal);
+    expect(await store.incident(id)).toMatchObject({
+      state: { name: 'needs-human' },
+      reason: 'no fix fits: the diagnosis failed: a bug',
+    });
+  });
+
+  it('freezes a plan whose hash covers everything but the hash', async () => {
+    const id = await incident();
+    await fixer({}, 'approve').step(id, signal);
+    const plan = await store.plan(`${id}-1`);
+    expect(plan?.hash).toBe(
+      createHash('sha256')
+        .update(hashedText(plan as NonNullable<typeof plan>))
+        .digest('hex'),
+    );
+  });
+
+  it('heals the full disk before what the full disk explains', async () => {
+    await incident({ type: 'disk_full', fingerprint: { version: 1, kind: 'd', place: 'd', template: '' } });
+    const id = await incident({ type: 'import_error' });
+    await fixer().step(id, signal);
+    expect(calls).toEqual([]);
+    expect((await store.incident(id))?.reason).toMatch(/waits for incident 1 \(disk_full\)/);
+  });
+});
