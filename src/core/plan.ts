@@ -17,25 +17,39 @@ interface StepBase {
   readonly undo: Undo;
 }
 
+/** Where the new content of a file comes from. Only `text` carries content in the plan, so secrets never do. */
+export type FileContent =
+  | { readonly text: string }
+  /** A stored copy of this host, by its id. */
+  | { readonly copy: string }
+  /** The file as it is, with the lines of these keys taken from a stored copy added at its end. Format `env` only. */
+  | { readonly append: { readonly copy: string; readonly keys: readonly string[] } }
+  /** The first bytes of the file as it is: a torn tail goes. */
+  | { readonly firstBytes: number };
+
 /** Write a whole file, only if it still is what the plan saw (`before`). Owner and mode are kept. */
 export interface WriteFileStep extends StepBase {
   readonly kind: 'write-file';
   readonly path: string;
-  /** New content: literal text, or the content of a stored copy of this host by its id. */
-  readonly content: { readonly text: string } | { readonly copy: string };
+  readonly content: FileContent;
   /** SHA-256 of the content the plan saw; null when there was no file. */
   readonly before: string | null;
   /** Octal mode for a file that does not exist yet, e.g. 0o600. */
   readonly mode: number;
+  /** Name for the present file, kept beside the new one. `{plan}` stands for the plan's id. */
+  readonly keepAs?: string;
 }
 
 /** Move a file or folder aside (quarantine) or back. Never overwrites. */
 export interface MoveStep extends StepBase {
   readonly kind: 'move';
   readonly from: string;
+  /** `{plan}` stands for the plan's id. */
   readonly to: string;
   /** SHA-256 of a regular file as the plan saw it; null for a folder. */
   readonly before: string | null;
+  /** The very file the plan saw: another one of equal content (an empty lock, newly taken) is left alone. */
+  readonly inode?: number;
 }
 
 export interface ChmodStep extends StepBase {
@@ -72,7 +86,7 @@ export interface WaitStep extends StepBase {
 export interface GitRescueStep extends StepBase {
   readonly kind: 'git-rescue';
   readonly directory: string;
-  /** Full name of the ref, `refs/selfheal/<plan>`. */
+  /** Full name of the ref, e.g. `refs/selfheal/{plan}`; `{plan}` stands for the plan's id. */
   readonly ref: string;
 }
 

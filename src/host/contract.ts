@@ -2,7 +2,8 @@
 // can be undone. The brain is handed probes only; hands alone get effects.
 
 import type { Clock } from '../core/clock.ts';
-import type { Check, CheckResult, Step } from '../core/plan.ts';
+import type { Check, CheckKind, CheckOf, CheckResult, Step, StepKind, StepOf } from '../core/plan.ts';
+import type { Autonomy, Family } from '../core/words.ts';
 import type { GoodCopy } from '../store/contract.ts';
 
 // ---------------------------------------------------------------- running programs
@@ -76,6 +77,10 @@ export interface ServiceFacts {
   readonly logs?: readonly string[];
   /** Quiet by design: silence means nothing. */
   readonly idle?: boolean;
+  /** What the owner allows per family of fixes; absent: nothing was said. */
+  readonly fixes?: Readonly<Partial<Record<Family, Autonomy>>>;
+  /** Configuration files whose good copies are kept, absolute. A file may be missing just now. */
+  readonly configFiles?: readonly string[];
 }
 
 /** A running process, identified beyond pid reuse. */
@@ -125,6 +130,19 @@ export interface FileStatus {
   readonly modifiedAt: number;
 }
 
+export type ConfigFormat = 'json' | 'jsonl' | 'yaml' | 'toml' | 'env';
+
+/** A configuration text as its format understands it. Errors name the place and never quote the text: it may hold secrets. */
+export type ParsedText =
+  | {
+      readonly ok: true;
+      /** Dotted paths of every key, parents included, in the order of the text. */
+      readonly keys: readonly string[];
+      /** Scalars by dotted path, as text. Never to be stored or shown. */
+      readonly values: ReadonlyMap<string, string>;
+    }
+  | { readonly ok: false; readonly error: string; readonly line: number | null };
+
 export interface FileProbe {
   /** lstat: links are not followed. */
   status(path: string): Promise<FileStatus>;
@@ -136,6 +154,8 @@ export interface FileProbe {
   list(directory: string): Promise<readonly string[]>;
   /** Regular files below `root` that match; links not followed; at most 10,000. */
   glob(root: string, patterns: readonly string[]): Promise<readonly string[]>;
+  /** Understands a configuration text. Pure, never throws. */
+  parse(text: string, format: ConfigFormat): ParsedText;
   /** Room on the file system of `path`. */
   room(path: string): Promise<{
     readonly freeBytes: number;
@@ -153,7 +173,7 @@ export interface GitRepository {
   /** Short branch name; null when detached. */
   readonly branch: string | null;
   readonly upstream: { readonly remote: string; readonly branch: string; readonly url: string } | null;
-  readonly operation: 'merge' | 'rebase' | 'cherry-pick' | 'revert' | 'bisect' | null;
+  readonly operation: 'merge' | 'rebase' | 'cherry-pick' | 'revert' | 'bisect' | 'am' | null;
   /** True when a person is at it: files touched a moment ago, or a live git process. */
   readonly inUse: boolean;
   readonly unmerged: readonly string[];
@@ -168,7 +188,14 @@ export interface GitRepository {
     readonly ageMs: number;
     readonly holder: ProcessInfo | null;
   } | null;
+  /** Why git itself cannot work here (foreign owner, damaged object); null when it can. */
+  readonly trouble: string | null;
+  /** Epoch milliseconds when HEAD last moved, by its reflog; null when there is none. */
+  readonly headMovedAt: number | null;
 }
+
+/** Why nothing came from upstream. `gone`: the remote answers, and has no such repository or branch. */
+export type FetchTrouble = 'no-upstream' | 'refused-address' | 'auth' | 'host-key' | 'gone' | 'unreachable' | 'damaged';
 
 /** What the upstream branch has that HEAD has not. Fetched into a mirror of ours; the owner's repository is untouched. */
 export interface GitIncoming {
@@ -185,11 +212,43 @@ export interface GitIncoming {
 export interface GitProbe {
   repository(directory: string): Promise<GitRepository | null>;
   /** Fetches. Null with a reason when the remote cannot be reached or refuses. */
-  incoming(repository: GitRepository): Promise<{ readonly incoming: GitIncoming | null; readonly reason: string }>;
+  incoming(repository: GitRepository): Promise<{
+    readonly incoming: GitIncoming | null;
+    readonly reason: string;
+    readonly trouble: FetchTrouble | null;
+  }>;
   /** Text of one file at a commit (own or incoming); null when absent. */
   textAt(repository: GitRepository, commit: string, path: string): Promise<string | null>;
   /** Checks out a commit into a scratch folder outside the project, runs `use` there, removes it. */
   withWorktree<T>(repository: GitRepository, commit: string, use: (directory: string) => Promise<T>): Promise<T | null>;
+  /** True when `older` is `newer` or one of its ancestors; null when one of them is not known here. */
+  isAncestor(repository: GitRepository, older: string, newer: string): Promise<boolean | null>;
+  /** Paths that differ between two commits of the repository. */
+  changedBetween(repository: GitRepository, from: string, to: string): Promise<readonly string[] | null>;
+  /**
+   * The work tree's text of one file with the incoming changes merged in; null when a text is missing or not UTF-8.
+   * `clean` is false when both sides changed the same lines.
+   */
+  mergedText(
+    repository: GitRepository,
+    commit: string,
+    path: string,
+  ): Promise<{ readonly clean: boolean; readonly text: string } | null>;
+  /**
+   * Tries a commit in a scratch work tree: compiles these files without running them and then, only when `argv` is given,
+   * runs that command of the owner there. `unknown` when it fails for want of something the scratch tree does not have.
+   */
+  tryCommit(
+    repository: GitRepository,
+    commit: string,
+    trial: {
+      readonly files: readonly string[];
+      readonly service: ServiceFacts;
+      readonly argv: readonly string[] | null;
+      /** What the failed operation said: the same text again means the commit does not mend it. */
+      readonly symptom: string | null;
+    },
+  ): Promise<CheckResult>;
 }
 
 export interface PythonEnvironment {
@@ -489,3 +548,8 @@ export interface CheckRunner<C extends Check = Check> {
   readonly kind: C['kind'];
   run(check: C, context: CheckContext): Promise<CheckResult>;
 }
+
+/** One entry of the list of effects: each knows the type of its own step. */
+export type AnyEffect = { [K in StepKind]: Effect<StepOf<K>> }[StepKind];
+/** One entry of the list of checks. */
+export type AnyCheckRunner = { [K in CheckKind]: CheckRunner<CheckOf<K>> }[CheckKind];
