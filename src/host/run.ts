@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { createChildOutput, type ChildOutput } from './child-output.ts';
+import { systemClock } from './clock.ts';
 import type { Run, RunOptions, RunResult } from './contract.ts';
 import { createKeptOutput, type KeptOutput } from './kept-output.ts';
 import { changesUser, isNamespaced, killMarked, leashed, probeLeashTools, RUN_MARK } from './leash.ts';
@@ -157,7 +158,7 @@ interface Ending {
 }
 
 async function execute(prepared: Prepared, options: RunOptions): Promise<RunResult> {
-  const startedAt = performance.now();
+  const startedAt = systemClock.monotonic();
   const kept = options.leash === 'none' ? createKeptOutput() : null;
   const child = start(prepared, options, kept);
   if (typeof child === 'string') {
@@ -173,7 +174,7 @@ async function execute(prepared: Prepared, options: RunOptions): Promise<RunResu
   const ending = await awaitEnd(child, options);
   await sweep(child, prepared, options);
   kept?.collect(stdout, stderr);
-  return result(ending, prepared, stdout, stderr, performance.now() - startedAt);
+  return result(ending, prepared, stdout, stderr, systemClock.monotonic() - startedAt);
 }
 
 function start(prepared: Prepared, options: RunOptions, kept: KeptOutput | null): ChildProcess | string {
