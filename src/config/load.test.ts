@@ -491,7 +491,10 @@ describe('whatever a file holds', () => {
   it.each([
     [
       'an alias bomb',
-      `a: &a [x,x,x,x,x,x,x,x]\n${[...'bcdefghij'].map((c, i) => `${c}: &${c} [${`*${'abcdefghi'[i]},`.repeat(9)}]`).join('\n')}\n`,
+      `a: &a [x,x,x,x,x,x,x,x]\n${'bcdefghij'
+        .split('')
+        .map((c, i) => `${c}: &${c} [${`*${'abcdefghi'[i]},`.repeat(9)}]`)
+        .join('\n')}\n`,
     ],
     ['deep nesting', `node: ${'['.repeat(20_000)}`],
     ['deep nesting that ends', `node: ${'['.repeat(3000)}${']'.repeat(3000)}`],
