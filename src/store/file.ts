@@ -1,8 +1,7 @@
 // One database file: made private, in WAL mode, checked, and brought to the schema of this program.
 // Several processes may open it at the same moment.
 
-import { existsSync } from 'node:fs';
-import { chmod, mkdir, open, rm } from 'node:fs/promises';
+import { chmod, mkdir, open, rm, stat } from 'node:fs/promises';
 import { dirname, join, basename } from 'node:path';
 import { Kysely, Migrator, sql } from 'kysely';
 import type { Clock } from '../core/clock.ts';
@@ -31,7 +30,7 @@ export interface FileOptions {
 /** Opens, checks and migrates. Throws `StoreError`: `newer-schema`, `corrupt`, `unreachable`, `locked`, `full`, `io`. */
 export async function openFile<Tables>(options: FileOptions): Promise<StoreFile<Tables>> {
   const { path } = options;
-  const unclean = existsSync(`${path}-wal`);
+  const unclean = await hasContent(`${path}-wal`);
   await makePrivate(path);
   const database = openDatabase(path);
   const { dialect, close } = dialectOf(database, path);
@@ -52,6 +51,14 @@ export async function openFile<Tables>(options: FileOptions): Promise<StoreFile<
       close();
     },
   };
+}
+
+/** A log that was not folded into its file: its last user died, or somebody else is using it now. */
+async function hasContent(path: string): Promise<boolean> {
+  return stat(path).then(
+    (status) => status.size > 0,
+    () => false,
+  );
 }
 
 /** Made empty with 0600 first: SQLite gives the `-wal` and `-shm` beside it the same mode. */

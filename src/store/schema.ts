@@ -77,7 +77,6 @@ const EVENTS_1 = [
     id text primary key, service text not null, place text not null, state text not null,
     first_seen integer not null, last_seen integer not null, revision integer not null, data text not null) strict`,
   'create index incidents_place on incidents (service, place)',
-  'create index incidents_seen on incidents (last_seen)',
   'create index incidents_state on incidents (state, last_seen)',
   `create table merges (
     service text not null, place text not null, incident text not null, primary key (service, place)) strict, without rowid`,

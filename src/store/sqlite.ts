@@ -4,6 +4,7 @@
 import { createRequire } from 'node:module';
 import {
   CompiledQuery,
+  SqliteAdapter,
   SqliteDialect,
   SqliteDriver,
   type DatabaseConnection,
@@ -151,7 +152,20 @@ class Statements implements SqliteDatabase {
     if (!this.#open) return;
     this.#open = false;
     this.#kept.clear();
+    this.#fold();
     this.#database.close();
+  }
+
+  /**
+   * Moves the log into the file now. SQLite does it when the last connection closes, but the fallback package
+   * keeps the connection half open until its statements are collected. Nobody is waited for.
+   */
+  #fold(): void {
+    try {
+      this.#database.exec('pragma busy_timeout = 0; pragma wal_checkpoint(truncate)');
+    } catch {
+      // Another process reads: the log stays for it, nothing is lost.
+    }
   }
 
   #wrap(sql: string): SqliteStatement {
@@ -175,6 +189,13 @@ class ImmediateDriver extends SqliteDriver {
   }
 }
 
+/** SQLite can take back a `create table`; kysely does not count on it unless it is told. */
+class TransactionalAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
+}
+
 class NodeSqliteDialect extends SqliteDialect {
   readonly #database: SqliteDatabase;
   constructor(database: SqliteDatabase) {
@@ -183,6 +204,9 @@ class NodeSqliteDialect extends SqliteDialect {
   }
   override createDriver(): ImmediateDriver {
     return new ImmediateDriver({ database: this.#database });
+  }
+  override createAdapter(): TransactionalAdapter {
+    return new TransactionalAdapter();
   }
 }
 
