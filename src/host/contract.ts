@@ -286,6 +286,14 @@ export type PinChoice =
   /** The project does name one, but in a way that must not be installed unasked, or contradicts itself. */
   | { readonly kind: 'unclear'; readonly reason: string };
 
+/** What `PythonProbe.resolve` is asked for. `constraint` is a PEP 440 specifier, or empty. */
+export interface WantedDistribution {
+  readonly name: string;
+  readonly constraint: string;
+  /** `sha256:<hex>` of the acceptable files; empty when the project pins none. */
+  readonly hashes: readonly string[];
+}
+
 /** A wheel that an install would bring in, downloaded and looked into, never run. */
 export interface ResolvedWheel {
   readonly name: string;
@@ -336,11 +344,11 @@ export interface PythonProbe {
   /** Distribution names that may provide a module: installed metadata, then a curated table, then the name itself. */
   distributionsFor(environment: PythonEnvironment, module: string): Promise<readonly string[]>;
   /** The one requirement of the project that speaks for these distribution names. */
-  choosePin(directory: string, candidates: readonly string[]): Promise<PinChoice>;
+  choosePin(environment: PythonEnvironment, directory: string, candidates: readonly string[]): Promise<PinChoice>;
   /** Downloads and inspects what an install of `wanted` would bring in. Changes nothing in the environment. */
   resolve(
     environment: PythonEnvironment,
-    wanted: { readonly name: string; readonly constraint: string; readonly hashes: readonly string[] },
+    wanted: readonly WantedDistribution[],
     directory: string,
   ): Promise<Resolution>;
 }
