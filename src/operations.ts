@@ -17,7 +17,7 @@ import type { Breaker } from './engine/guards.ts';
 import { summarise, type FixSummary } from './engine/ledger.ts';
 import type { Planner } from './engine/planner.ts';
 import type { Probe } from './host/contract.ts';
-import type { LedgerRow, Store } from './store/contract.ts';
+import { VALUE_KEYS, type BlindStreams, type Cycle, type LedgerRow, type Pause, type Store } from './store/contract.ts';
 import type {
   ActionAnswer,
   ErrorsAnswer,
@@ -91,10 +91,6 @@ const RECENT = 5;
 const FIX_AT_MOST = 20;
 const WAIT_FOR_FIX_MS = 15 * MINUTE_MS;
 
-/** Keys of the store's small values that operations and guards share. */
-export const PAUSE = 'pause';
-export const BREAKER = 'breaker';
-
 export function createOperations(deps: OperationsDeps): Operations {
   return new StoreOperations(deps);
 }
@@ -110,11 +106,11 @@ class StoreOperations implements Operations {
     const { store, config } = this.#d;
     const [daemon, pause, breaker, active, cycle, sights, outbox] = await Promise.all([
       this.#d.daemon(),
-      store.value<{ by: string; at: number; reason: string }>(PAUSE),
-      store.value<Breaker>(BREAKER),
+      store.value<Pause>(VALUE_KEYS.pause),
+      store.value<Breaker>(VALUE_KEYS.breaker),
       store.incidents({ states: ACTIVE, limit: 1_000 }),
-      store.value<{ startedAt: number; lastCycleAt: number }>('cycle'),
-      store.value<Record<string, { since: number; reason: string }>>('blind'),
+      store.value<Cycle>(VALUE_KEYS.cycle),
+      store.value<BlindStreams>(VALUE_KEYS.blind),
       store.outbox({ limit: 1_000 }),
     ]);
     const incidents: Record<string, number> = {};
@@ -278,13 +274,13 @@ class StoreOperations implements Operations {
   }
 
   async pause(by: Person, reason: string): Promise<ActionAnswer> {
-    await this.#d.store.setValue(PAUSE, { by, at: this.#d.clock.now(), reason });
+    await this.#d.store.setValue(VALUE_KEYS.pause, { by, at: this.#d.clock.now(), reason });
     return { ok: true, message: 'paused: watching goes on, nothing is changed until `resume`', incident: null };
   }
 
   async resume(by: Person): Promise<ActionAnswer> {
-    await this.#d.store.setValue(PAUSE, null);
-    await this.#d.store.setValue(BREAKER, { open: false, reason: `closed by ${by}` });
+    await this.#d.store.setValue(VALUE_KEYS.pause, null);
+    await this.#d.store.setValue(VALUE_KEYS.breaker, { open: false, reason: `closed by ${by}` });
     this.#d.fixer.wake();
     return { ok: true, message: 'resumed: fixes may run again', incident: null };
   }

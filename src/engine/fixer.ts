@@ -8,7 +8,7 @@ import { advance, type Incident, type IncidentEvent, type IncidentStateName } fr
 import type { Evidence, Outcome } from '../core/outcome.ts';
 import type { Plan } from '../core/plan.ts';
 import type { ErrorType } from '../core/words.ts';
-import type { Store } from '../store/contract.ts';
+import { VALUE_KEYS, type Store } from '../store/contract.ts';
 import type { Considered, ConsiderOptions, Planner } from './planner.ts';
 import { summarise, type FixSummary } from './ledger.ts';
 
@@ -238,7 +238,8 @@ export class AutoFixer {
 
   async #refused(incident: Incident, considered: Extract<Considered, { kind: 'refused' }>): Promise<void> {
     const at = this.#deps.clock.now();
-    if (considered.trips) await this.#deps.store.setValue('breaker', { open: true, reason: considered.reason, at });
+    if (considered.trips)
+      await this.#deps.store.setValue(VALUE_KEYS.breaker, { open: true, reason: considered.reason, at });
     const outcome: Outcome = { kind: 'refused', reason: considered.reason, evidence: [], at, plan: null };
     await this.#change(
       incident.id,

@@ -8,7 +8,7 @@ import { narrower, type Autonomy } from '../core/words.ts';
 import type { Config, ServiceConfig } from '../config/contract.ts';
 import type { Diagnosis, Fix, Proposal } from '../fixes/contract.ts';
 import type { Probe } from '../host/contract.ts';
-import type { LedgerRow, Store } from '../store/contract.ts';
+import { VALUE_KEYS, type LedgerRow, type Pause, type Store } from '../store/contract.ts';
 import { objection, type Breaker } from './guards.ts';
 import { causeOf } from './inhibition.ts';
 
@@ -111,8 +111,8 @@ export class Planner {
     const [ledger, active, pause, breaker, state] = await Promise.all([
       store.ledger({ since: now - DAY_MS }),
       store.incidents({ states: ['open', 'awaiting-approval', 'healing', 'verifying', 'needs-human'], limit: 500 }),
-      store.value<{ reason: string }>('pause'),
-      store.value<Breaker>('breaker'),
+      store.value<Pause>(VALUE_KEYS.pause),
+      store.value<Breaker>(VALUE_KEYS.breaker),
       probe.services.state(incident.service),
     ]);
     return objection({

@@ -3,7 +3,7 @@
 
 import type { Config, ServiceConfig } from '../config/contract.ts';
 import type { Clock } from '../core/clock.ts';
-import type { Store } from '../store/contract.ts';
+import { VALUE_KEYS, type Store } from '../store/contract.ts';
 
 export interface SweepDeps {
   readonly config: Config;
@@ -13,10 +13,6 @@ export interface SweepDeps {
   readonly keep: (service: ServiceConfig) => Promise<void>;
   readonly problem: (message: string, error: unknown) => void;
 }
-
-/** Store keys: when the flows began and the last cycle ended; which sources are blind. */
-export const CYCLE = 'cycle';
-export const BLIND = 'blind';
 
 const KEEP_MS = 30 * 86_400_000;
 const PRUNE_EVERY_MS = 3_600_000;
@@ -28,7 +24,7 @@ export async function sweep(deps: SweepDeps, signal: AbortSignal): Promise<void>
   let pruned = clock.monotonic();
   while (!signal.aborted) {
     await cycle(deps);
-    await store.setValue(CYCLE, { startedAt, lastCycleAt: clock.now() });
+    await store.setValue(VALUE_KEYS.cycle, { startedAt, lastCycleAt: clock.now() });
     if (clock.monotonic() - pruned > PRUNE_EVERY_MS) {
       pruned = clock.monotonic();
       await store.prune(clock.now() - KEEP_MS);

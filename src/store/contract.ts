@@ -24,7 +24,20 @@ export const VALUE_KEYS = {
   breaker: 'breaker',
   /** `ServiceFacts[]` as the daemon uses them; *hands* reads them before it acts. */
   services: 'services',
+  /** `Cycle` of the running or last daemon. */
+  cycle: 'cycle',
+  /** Streams that cannot be read: name → `{ since, reason }`. */
+  blind: 'blind',
 } as const;
+
+/** Value of `VALUE_KEYS.cycle`: proof that the watcher lives. */
+export interface Cycle {
+  readonly startedAt: number;
+  readonly lastCycleAt: number;
+}
+
+/** Value of `VALUE_KEYS.blind`. */
+export type BlindStreams = Readonly<Record<string, { readonly since: number; readonly reason: string }>>;
 
 /** Value of `VALUE_KEYS.pause`. */
 export interface Pause {
