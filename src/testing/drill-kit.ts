@@ -8,6 +8,25 @@ export interface KitWheel {
   readonly version: string;
   /** Path inside the wheel → content. */
   readonly files: Readonly<Record<string, string>>;
+  /** Requirements as the metadata states them, e.g. `textbase>=1`. */
+  readonly requires?: readonly string[];
+  /** Commands it brings: name → `module:function`. */
+  readonly scripts?: Readonly<Record<string, string>>;
+  /** Withdrawn by its publisher. */
+  readonly yanked?: boolean;
+  /** Put into the venv as well, as if pip had installed it. */
+  readonly installed?: boolean;
+}
+
+/** A package to be served by the kit's local npm registry. */
+export interface KitPackage {
+  readonly name: string;
+  readonly version: string;
+  /** Path inside the package → content; `package.json` is made. */
+  readonly files: Readonly<Record<string, string>>;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  /** Lifecycle scripts, e.g. `{ install: 'node-gyp rebuild' }`. */
+  readonly scripts?: Readonly<Record<string, string>>;
 }
 
 export interface DrillKit {
@@ -22,14 +41,11 @@ export interface DrillKit {
   upstream(files: Readonly<Record<string, string>>, message: string): Promise<void>;
   /** A venv at `.venv` and a local index that serves these wheels. */
   venv(wheels: readonly KitWheel[]): Promise<void>;
-  /** A local npm registry that serves these packages; writes `.npmrc`. */
-  npm(
-    packages: readonly {
-      readonly name: string;
-      readonly version: string;
-      readonly files: Readonly<Record<string, string>>;
-    }[],
-  ): Promise<void>;
+  /**
+   * A local npm registry that serves these packages. Writes `.npmrc`, `package.json` (unless it is there) with the
+   * packages that no other one needs, and a `package-lock.json` that pins all of them. Installs nothing.
+   */
+  npm(packages: readonly KitPackage[]): Promise<void>;
   /** Saves the file's present content as seen working by the service. */
   goodCopy(path: string): Promise<void>;
   /** Starts a process that is ended after the drill; resolves once `ready` appears in its output. */
