@@ -13,6 +13,7 @@ export type Person = string;
 export interface ServiceHealth {
   readonly name: string;
   readonly running: boolean | 'unknown';
+  readonly pid: number | null;
   readonly health: CheckResult;
   readonly openIncidents: number;
 }

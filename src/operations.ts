@@ -63,6 +63,8 @@ export interface Operations {
   why(textOrId: string): Promise<WhyAnswer>;
   /** Takes in the newest upstream commits of each service's repository, through a plan like any other. */
   pullLatest(by: Person, service?: string): Promise<readonly ActionAnswer[]>;
+  /** Starts or stops a supervised service. A stop is deliberate: nobody starts it again but a person. */
+  control(service: string, verb: 'start' | 'stop', by: Person): Promise<ActionAnswer>;
   close(): Promise<void>;
 }
 
@@ -90,6 +92,7 @@ const MINUTE_MS = 60_000;
 const RECENT = 5;
 const FIX_AT_MOST = 20;
 const WAIT_FOR_FIX_MS = 15 * MINUTE_MS;
+const CONTROL_MS = 15_000;
 
 export function createOperations(deps: OperationsDeps): Operations {
   return new StoreOperations(deps);
@@ -312,6 +315,28 @@ class StoreOperations implements Operations {
     return answers;
   }
 
+  async control(service: string, verb: 'start' | 'stop', by: Person): Promise<ActionAnswer> {
+    const { config, store, clock, probe } = this.#d;
+    const known = config.services.find((s) => s.name === service);
+    if (!known?.command)
+      return { ok: false, message: `${service} is not a service that selfheal supervises`, incident: null };
+    if (!(await this.#d.daemon()).running)
+      return { ok: false, message: 'nothing supervises it: start `selfheal watch` first', incident: null };
+    await store.request({ kind: `${verb}-service`, subject: service, by, at: clock.now() });
+    const end = clock.monotonic() + CONTROL_MS;
+    while (clock.monotonic() < end) {
+      const state = await probe.services.state(service);
+      if (state.running === (verb === 'start'))
+        return { ok: true, message: `${service} ${verb === 'start' ? 'runs' : 'has stopped'}`, incident: null };
+      await clock.sleep(50);
+    }
+    return {
+      ok: false,
+      message: `${service} did not ${verb} within ${CONTROL_MS / 1000} s; see \`selfheal status\``,
+      incident: null,
+    };
+  }
+
   close(): Promise<void> {
     return this.#d.close();
   }
@@ -322,7 +347,7 @@ class StoreOperations implements Operations {
       config.services.map(async (s) => {
         const [state, health] = await Promise.all([probe.services.state(s.name), probe.services.health(s.name)]);
         const openIncidents = active.filter((i) => i.service === s.name).length;
-        return { name: s.name, running: state.running, health, openIncidents };
+        return { name: s.name, running: state.running, pid: state.process?.pid ?? null, health, openIncidents };
       }),
     );
   }
