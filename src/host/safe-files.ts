@@ -1,0 +1,406 @@
+// How effects touch files: through a handle on the folder that was reached without following a single link,
+// into a new file beside the old one, flushed before it takes the name, and only while the old one is what we saw.
+
+import { createHash } from 'node:crypto';
+import { constants, type Stats } from 'node:fs';
+import { chmod, type FileHandle, link, lstat, open, readlink, rename, unlink } from 'node:fs/promises';
+import { EffectError } from './contract.ts';
+
+/** Text is UTF-8. A Buffer is for names that are not (a repository may hold any bytes). */
+export type FilePath = string | Buffer;
+
+/** O_PATH of open(2): a handle to pass through, good without read permission. Not among Node's constants. */
+const O_PATH = 0o10000000;
+const PASS = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+/** O_NONBLOCK: a FIFO in the place of a file must not hang a thread of the pool for ever. */
+const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
+const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+const MAX_BYTES = 256 * 1024 * 1024;
+/** Never set by us: setuid, setgid, sticky. */
+const PLAIN_MODE = 0o777;
+
+// ---------------------------------------------------------------- folders
+
+/** A folder held open. Its entries are addressed through the handle, so renaming folders above cannot redirect us. */
+export interface Folder {
+  entry(name: Buffer): Buffer;
+  /** Makes the names in this folder durable. */
+  sync(): Promise<void>;
+}
+
+/** Opens the folder of `path` component by component, refusing links, and closes it after `use`. */
+export async function withParent<T>(path: FilePath, use: (folder: Folder, name: Buffer) => Promise<T>): Promise<T> {
+  const parts = components(path);
+  const name = parts.pop();
+  if (!name) throw new EffectError('refused', 'a folder is not a file: /');
+  return withFolderOf(parts, path, (folder) => use(folder, name));
+}
+
+/** Opens the folder `path` itself, refusing links on the way and at its end. */
+export async function withFolder<T>(path: FilePath, use: (folder: Folder) => Promise<T>): Promise<T> {
+  return withFolderOf(components(path), path, use);
+}
+
+async function withFolderOf<T>(
+  parts: readonly Buffer[],
+  path: FilePath,
+  use: (folder: Folder) => Promise<T>,
+): Promise<T> {
+  let handle = await open('/', PASS);
+  try {
+    for (const part of parts) {
+      const next = await open(below(handle, part), PASS);
+      await handle.close();
+      handle = next;
+    }
+  } catch (error) {
+    await handle.close();
+    throw pathError(error, path);
+  }
+  try {
+    return await use({ entry: (name) => below(handle, name), sync: () => syncFolder(handle) });
+  } finally {
+    await handle.close();
+  }
+}
+
+function below(handle: FileHandle, name: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`/proc/self/fd/${handle.fd}/`), name]);
+}
+
+/** The handle we pass through cannot be flushed: a second one on the same folder can, where we may read it. */
+async function syncFolder(handle: FileHandle): Promise<void> {
+  const readable = await open(below(handle, Buffer.from('.')), constants.O_RDONLY | constants.O_DIRECTORY).catch(
+    () => null,
+  );
+  try {
+    await readable?.sync();
+  } finally {
+    await readable?.close();
+  }
+}
+
+/** Names of an absolute path. A path of a plan is canonical: dots and NULs have no business in it. */
+function components(path: FilePath): Buffer[] {
+  const text = Buffer.isBuffer(path) ? path.toString('latin1') : Buffer.from(path).toString('latin1');
+  const parts = text.split('/').filter((part) => part !== '');
+  if (!text.startsWith('/') || text.includes('\0') || parts.some((part) => part === '.' || part === '..'))
+    throw new EffectError('refused', `not a plain absolute path: ${shown(path)}`);
+  return parts.map((part) => Buffer.from(part, 'latin1'));
+}
+
+function pathError(error: unknown, path: FilePath): EffectError {
+  const code = codeOf(error);
+  if (code === 'ENOENT') return new EffectError('precondition', `the folder of ${shown(path)} is gone`);
+  if (code === 'ENOTDIR' || code === 'ELOOP')
+    return new EffectError('refused', `a link or a file stands where the folder of ${shown(path)} should be`);
+  return new EffectError('failed', `cannot reach ${shown(path)}: ${code ?? String(error)}`, { cause: error });
+}
+
+export function shown(path: FilePath): string {
+  return path.toString();
+}
+
+export function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException | undefined)?.code;
+}
+
+// ---------------------------------------------------------------- looking
+
+/** What stands under a name. `unfit`: something there that we do not read or replace, with the reason. */
+export type Found =
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'file'; readonly content: Buffer; readonly sha256: string; readonly stats: Stats }
+  | { readonly kind: 'link'; readonly target: Buffer; readonly stats: Stats }
+  | { readonly kind: 'unfit'; readonly reason: string };
+
+export interface ReadOptions {
+  /** Most bytes taken. Default 256 MiB. */
+  readonly maxBytes?: number;
+  /** Names the file may have. Default 1: a second name could be anybody's. */
+  readonly maxLinks?: number;
+}
+
+/** Reads a file of an effect. A missing folder on the way reads as absent; a link on the way throws. */
+export async function readSafely(path: FilePath, options: ReadOptions = {}): Promise<Found> {
+  try {
+    return await withParent(path, (folder, name) => readEntry(folder.entry(name), options));
+  } catch (error) {
+    if (error instanceof EffectError && error.code === 'precondition') return { kind: 'absent' };
+    throw error;
+  }
+}
+
+/** The same for a path that is safe already, or of which only the last name matters. */
+export async function readEntry(path: FilePath, options: ReadOptions = {}): Promise<Found> {
+  let handle: FileHandle;
+  try {
+    handle = await open(path, READ);
+  } catch (error) {
+    return notOpened(path, error);
+  }
+  try {
+    const stats = await handle.stat();
+    const flaw = flawOf(stats, options);
+    if (flaw) return { kind: 'unfit', reason: flaw };
+    const content = await handle.readFile();
+    return { kind: 'file', content, sha256: sha256Of(content), stats };
+  } finally {
+    await handle.close();
+  }
+}
+
+async function notOpened(path: FilePath, error: unknown): Promise<Found> {
+  const code = codeOf(error);
+  if (code === 'ENOENT' || code === 'ENOTDIR') return { kind: 'absent' };
+  if (code !== 'ELOOP') return { kind: 'unfit', reason: `cannot be read (${code ?? String(error)})` };
+  const [target, stats] = await Promise.all([readlink(path, { encoding: 'buffer' }), lstat(path)]);
+  return { kind: 'link', target, stats };
+}
+
+function flawOf(stats: Stats, { maxBytes = MAX_BYTES, maxLinks = 1 }: ReadOptions): string | null {
+  if (!stats.isFile()) return 'is not a regular file';
+  if (stats.nlink > maxLinks) return 'has a second name elsewhere';
+  return stats.size > maxBytes ? `is larger than ${maxBytes} bytes` : null;
+}
+
+export function sha256Of(content: Uint8Array): string {
+  return createHash('sha256').update(content).digest('hex');
+}
+
+/** lstat, or null when nothing is there. */
+export async function lookAt(path: FilePath): Promise<Stats | null> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    throw error;
+  }
+}
+
+// ---------------------------------------------------------------- writing
+
+export interface WriteRequest {
+  readonly path: FilePath;
+  readonly content: Uint8Array;
+  /** SHA-256 of what must be there now; null when nothing may be there. */
+  readonly before: string | null;
+  /** For a file that is not there yet. Set-id bits are dropped. */
+  readonly mode: number;
+  /** For a file that is not there yet, when we are root. Default: the owner of its folder. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
+  /** Names the temporary file: equal before and after a crash, so that leftovers are found. */
+  readonly tag: string;
+  /** Name in the same folder under which the present file lives on. */
+  readonly keepAs?: Buffer;
+}
+
+/**
+ * Puts a whole file in place: all of it or nothing, durable when it returns. Owner and mode of a file that is there are
+ * kept; set-id bits are not. Throws `EffectError`: `precondition` when the file is not what `before` says.
+ */
+export async function writeFileSafely(request: WriteRequest): Promise<void> {
+  await withParent(request.path, async (folder, name) => {
+    const temporary = temporaryName(name, request.tag);
+    await removeName(folder, temporary);
+    await unlinkTwin(folder, name, request.keepAs);
+    const old = await requireContent(folder, name, request, 1);
+    try {
+      await writeTemporary(folder, temporary, request, await ownership(folder, old, request));
+      if (request.keepAs && old) await link(folder.entry(name), folder.entry(request.keepAs));
+      // The last look: what was written between the plan and now is not ours to replace.
+      await requireContent(folder, name, request, request.keepAs ? 2 : 1);
+      await takeName(folder, temporary, name, old !== null);
+    } catch (error) {
+      await removeName(folder, temporary);
+      await unlinkTwin(folder, name, request.keepAs);
+      throw writeError(error, request.path);
+    }
+    await folder.sync();
+  });
+}
+
+/** Removes what a crash of an earlier try may have left of `writeFileSafely`. */
+export async function clearLeftovers(path: FilePath, tag: string, keepAs?: Buffer): Promise<void> {
+  await ifFolderExists(path, async (folder, name) => {
+    await removeName(folder, temporaryName(name, tag));
+    await unlinkTwin(folder, name, keepAs);
+  });
+}
+
+/** True when a temporary file of this tag stands beside `path`. */
+export async function hasLeftovers(path: FilePath, tag: string): Promise<boolean> {
+  let found = false;
+  await ifFolderExists(path, async (folder, name) => {
+    found = (await lookAt(folder.entry(temporaryName(name, tag)))) !== null;
+  });
+  return found;
+}
+
+async function ifFolderExists(path: FilePath, use: (folder: Folder, name: Buffer) => Promise<void>): Promise<void> {
+  try {
+    await withParent(path, use);
+  } catch (error) {
+    if (!(error instanceof EffectError && error.code === 'precondition')) throw error;
+  }
+}
+
+/** Short whatever the name is: a name may be 255 bytes long already. */
+function temporaryName(name: Buffer, tag: string): Buffer {
+  return Buffer.from(`.selfheal-${tag}-${sha256Of(name).slice(0, 12)}.tmp`);
+}
+
+async function removeName(folder: Folder, name: Buffer): Promise<void> {
+  await unlink(folder.entry(name)).catch((error: unknown) => {
+    if (codeOf(error) !== 'ENOENT') throw error;
+  });
+}
+
+/** A crash between giving the old file its second name and replacing the first leaves both on one file. */
+async function unlinkTwin(folder: Folder, name: Buffer, twin: Buffer | undefined): Promise<void> {
+  if (!twin) return;
+  const [one, two] = await Promise.all([lookAt(folder.entry(name)), lookAt(folder.entry(twin))]);
+  if (one && two && one.ino === two.ino && one.dev === two.dev) await removeName(folder, twin);
+}
+
+async function requireContent(
+  folder: Folder,
+  name: Buffer,
+  request: WriteRequest,
+  links: number,
+): Promise<Stats | null> {
+  const found = await readEntry(folder.entry(name), { maxLinks: links });
+  const path = shown(request.path);
+  if (found.kind === 'link') throw new EffectError('refused', `${path} is a link`);
+  if (found.kind === 'unfit') throw new EffectError('refused', `${path} ${found.reason}`);
+  if (found.kind === 'absent') {
+    if (request.before === null) return null;
+    throw new EffectError('precondition', `${path} is gone`);
+  }
+  if (request.before === null) throw new EffectError('precondition', `${path} exists already`);
+  if (found.sha256 !== request.before)
+    throw new EffectError('precondition', `${path} has changed since the plan was made`);
+  return found.stats;
+}
+
+interface Ownership {
+  readonly uid: number;
+  readonly gid: number;
+  readonly mode: number;
+}
+
+async function ownership(folder: Folder, old: Stats | null, request: WriteRequest): Promise<Ownership> {
+  if (old) return { uid: old.uid, gid: old.gid, mode: old.mode & PLAIN_MODE };
+  const home = await lstat(folder.entry(Buffer.from('.')));
+  return { ...(request.owner ?? { uid: home.uid, gid: home.gid }), mode: request.mode & PLAIN_MODE };
+}
+
+async function writeTemporary(folder: Folder, name: Buffer, request: WriteRequest, owner: Ownership): Promise<void> {
+  const handle = await open(folder.entry(name), CREATE, 0o600);
+  try {
+    await handle.writeFile(request.content);
+    await giveTo(handle, owner, request.before !== null);
+    await handle.chmod(owner.mode);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Only root can give a file away. A new file may stay ours; one that was somebody else's may not become ours. */
+async function giveTo(handle: FileHandle, owner: Ownership, mustKeep: boolean): Promise<void> {
+  const mine = await handle.stat();
+  if (mine.uid === owner.uid && mine.gid === owner.gid) return;
+  try {
+    await handle.chown(owner.uid, owner.gid);
+  } catch (error) {
+    if (mustKeep) throw new EffectError('refused', 'it belongs to another user', { cause: error });
+  }
+}
+
+async function takeName(folder: Folder, from: Buffer, to: Buffer, replaces: boolean): Promise<void> {
+  if (replaces) return rename(folder.entry(from), folder.entry(to));
+  await link(folder.entry(from), folder.entry(to)); // unlike rename, it never replaces what has come meanwhile
+  await removeName(folder, from);
+}
+
+function writeError(error: unknown, path: FilePath): EffectError {
+  if (error instanceof EffectError) return error;
+  if (codeOf(error) === 'EEXIST')
+    return new EffectError('precondition', `${shown(path)} has come into being meanwhile`, { cause: error });
+  return new EffectError('failed', `cannot write ${shown(path)}: ${codeOf(error) ?? String(error)}`, { cause: error });
+}
+
+// ---------------------------------------------------------------- removing, moving, modes
+
+/** Removes a file if it still has this content. Anything else throws `precondition` and stays. */
+export async function removeSafely(path: FilePath, sha256: string): Promise<void> {
+  await withParent(path, async (folder, name) => {
+    const found = await readEntry(folder.entry(name));
+    if (found.kind === 'absent') return;
+    if (found.kind !== 'file' || found.sha256 !== sha256)
+      throw new EffectError('precondition', `${shown(path)} is not what was written there`);
+    await removeName(folder, name);
+    await folder.sync();
+  });
+}
+
+/**
+ * Moves a file or folder inside one file system. Never overwrites. A crash in the middle may leave a file under both names:
+ * calling it again finishes.
+ */
+export async function moveSafely(from: FilePath, to: FilePath, inode: number): Promise<void> {
+  await withParent(from, (source, name) =>
+    withParent(to, async (target, newName) => {
+      const [old, there] = [source.entry(name), target.entry(newName)];
+      const [stats, taken] = await Promise.all([lookAt(old), lookAt(there)]);
+      if (!stats || stats.ino !== inode)
+        throw new EffectError('precondition', `${shown(from)} is not the one the plan saw`);
+      if (taken && (taken.ino !== inode || taken.dev !== stats.dev))
+        throw new EffectError('precondition', `${shown(to)} exists already`);
+      await moveEntry(stats, old, there, taken !== null);
+      await target.sync();
+      await source.sync();
+    }).catch((error: unknown) => {
+      throw moveError(error, from, to);
+    }),
+  );
+}
+
+async function moveEntry(stats: Stats, from: Buffer, to: Buffer, linked: boolean): Promise<void> {
+  if (stats.isDirectory()) return rename(from, to); // refuses a folder that has entries, and a file
+  if (!stats.isFile()) throw new EffectError('refused', 'only files and folders are moved');
+  if (!linked) await link(from, to);
+  await unlink(from);
+}
+
+function moveError(error: unknown, from: FilePath, to: FilePath): EffectError {
+  if (error instanceof EffectError) return error;
+  const code = codeOf(error);
+  const kind = code === 'EEXIST' || code === 'ENOTEMPTY' || code === 'EXDEV' ? 'precondition' : 'failed';
+  return new EffectError(kind, `cannot move ${shown(from)} to ${shown(to)}: ${code ?? String(error)}`, {
+    cause: error,
+  });
+}
+
+/** Sets the mode of one file or folder that has mode `from`. Works without read permission on it. */
+export async function chmodSafely(path: FilePath, from: number, to: number): Promise<void> {
+  await withParent(path, async (folder, name) => {
+    const handle = await open(folder.entry(name), O_PATH | constants.O_NOFOLLOW).catch((error: unknown) => {
+      throw pathError(error, path);
+    });
+    try {
+      const stats = await handle.stat();
+      if (!stats.isFile() && !stats.isDirectory())
+        throw new EffectError('refused', `${shown(path)} is a link or a device`);
+      if (stats.isFile() && stats.nlink > 1)
+        throw new EffectError('refused', `${shown(path)} has a second name elsewhere`);
+      if ((stats.mode & 0o7777) !== from)
+        throw new EffectError('precondition', `the mode of ${shown(path)} has changed since the plan was made`);
+      await chmod(`/proc/self/fd/${handle.fd}`, to); // fchmod refuses such a handle
+    } finally {
+      await handle.close();
+    }
+  });
+}
