@@ -6,7 +6,14 @@ import type { Notification } from '../core/notification.ts';
 /** What became of one attempt. The notifier knows its protocol, so it decides about retrying. */
 export type Delivery =
   | { readonly kind: 'sent'; readonly externalId: string | null }
-  | { readonly kind: 'retry'; readonly afterMs: number | null; readonly error: string }
+  | {
+      readonly kind: 'retry';
+      /** What the other side asked for; null: the outbox decides. */
+      readonly afterMs: number | null;
+      readonly error: string;
+      /** True when it may have arrived all the same: no answer came. */
+      readonly doubtful?: boolean;
+    }
   | { readonly kind: 'rejected'; readonly error: string };
 
 export interface Notifier {

@@ -9,4 +9,12 @@ export {
   type FakePress,
   type FakeTelegramOptions,
 } from './telegram.ts';
-export { parseHtml, parseMarkdownV2, tappable, EntityError, type Entity, type FormattedText } from './telegram-entities.ts';
+export { SwiftClock } from './swift-clock.ts';
+export {
+  parseHtml,
+  parseMarkdownV2,
+  tappable,
+  EntityError,
+  type Entity,
+  type FormattedText,
+} from './telegram-entities.ts';

@@ -1,0 +1,289 @@
+// What a message about an incident says: one frozen text per state, made of our words and of facts.
+// Nothing of a log is in title or body; it is quoted in the excerpt only.
+
+import type { Incident } from '../core/incident.ts';
+import type { Button, Notification } from '../core/notification.ts';
+import type { Evidence } from '../core/outcome.ts';
+import type { Check, Plan, Step } from '../core/plan.ts';
+import type { Severity } from '../core/words.ts';
+import { oneLine } from '../core/visible.ts';
+import type { Approval } from '../store/contract.ts';
+
+/** Text of a message, before it is known when and how it goes out. */
+export type Card = Pick<Notification, 'title' | 'body' | 'buttons' | 'plan'> & { readonly excerpt?: string };
+
+export interface CardFacts {
+  readonly incident: Incident;
+  readonly plan: Plan | null;
+  readonly approval: Approval | null;
+  readonly maxAttempts: number;
+  readonly now: number;
+  /** IANA name for the times in the text. */
+  readonly timezone: string;
+}
+
+const ICONS: Readonly<Record<Severity, string>> = { critical: '🚨', high: '⚠️', medium: '🔸', low: '▫️' };
+const EXCERPT_CAP = 600;
+const EVIDENCE_SHOWN = 4;
+
+const APPROVE: Button = { label: 'Approve', action: 'approve' };
+const DENY: Button = { label: 'Deny', action: 'deny' };
+const DETAILS: Button = { label: 'Details', action: 'details' };
+const SILENCE: Button = { label: 'Silence 2 h', action: 'silence' };
+const ROLL_BACK: Button = { label: 'Roll back', action: 'rollback' };
+
+/** The card of an incident as it is now: shown first, edited ever after. */
+export function alertCard(facts: CardFacts): Card {
+  const { incident } = facts;
+  const said = stateLine(facts);
+  return {
+    title: `${iconOf(incident)} ${heading(incident)}`,
+    body: lines(said, seenLine(facts)),
+    excerpt: excerptOf(incident),
+    buttons: incident.state.name === 'resolved' ? [DETAILS] : [DETAILS, SILENCE],
+    plan: null,
+  };
+}
+
+/** The question: what, why, exactly which steps, the way back, the risk, and until when. */
+export function askCard(facts: CardFacts): Card {
+  const { incident, plan, approval } = facts;
+  if (!plan) return alertCard(facts);
+  const decided = decisionLine(facts);
+  const open = decided === null;
+  return {
+    title: `${open ? '❓' : decidedIcon(facts)} ${heading(incident)}: ${open ? 'may I fix it?' : plan.title}`,
+    body: lines(
+      ...(decided === null ? [] : [decided, '']),
+      `What: ${plan.title}`,
+      `Why: ${plan.why}`,
+      approval ? null : `Asks because: ${plan.decision.reason}`,
+      '',
+      ...stepLines(plan.steps),
+      '',
+      ...checkLines(plan.checks),
+      `Risk: ${plan.risk}${plan.restart === 'none' ? '' : `; restart: ${plan.restart}`}`,
+      `Plan ${plan.hash.slice(0, 12)}${open ? `, valid until ${clockTime(plan.expiresAt, facts.timezone)}` : ''}`,
+    ),
+    excerpt: excerptOf(incident),
+    buttons: open ? [APPROVE, DENY, DETAILS, SILENCE] : [DETAILS],
+    plan: open ? { id: plan.id, hash: plan.hash, expiresAt: plan.expiresAt } : null,
+  };
+}
+
+/** Healed, with the proof. */
+export function fixedCard(facts: CardFacts): Card {
+  const { incident, plan } = facts;
+  return {
+    title: `${iconOf(incident)} ${heading(incident)}: ${incident.state.name === 'resolved' ? 'fixed' : wordOf(incident)}`,
+    body: lines(
+      plan ? `Done: ${plan.title}` : null,
+      incident.outcome ? incident.outcome.reason : incident.reason,
+      ...evidenceLines(incident.outcome?.evidence ?? []),
+      attemptLine(facts),
+      plan?.restart === 'recommended' ? '🔄 Restart recommended: the service must be restarted to take it in.' : null,
+      plan?.restart === 'done' ? 'The service was restarted.' : null,
+    ),
+    buttons: incident.state.name === 'resolved' && plan ? [DETAILS, ROLL_BACK] : [DETAILS],
+    plan: null,
+  };
+}
+
+/** selfheal cannot or must not go on: a person has to. */
+export function escalationCard(facts: CardFacts): Card {
+  const { incident, plan } = facts;
+  const suggestion = suggested(facts);
+  const open = incident.state.name === 'needs-human';
+  return {
+    title: `${open ? '🆘' : iconOf(incident)} ${heading(incident)}: ${open ? 'needs you' : wordOf(incident)}`,
+    body: lines(
+      open ? incident.reason : stateLine(facts),
+      incident.outcome && incident.outcome.reason !== incident.reason ? incident.outcome.reason : null,
+      incident.outcome?.byHand ? `By hand: ${incident.outcome.byHand}` : null,
+      ...(suggestion ? ['', ...stepLines(suggestion.steps)] : []),
+      ...evidenceLines((incident.outcome?.evidence ?? []).filter((e) => e.passed !== true)),
+      attemptLine(facts),
+      seenLine(facts),
+      open ? `Next: plan ${incident.id} · fix ${incident.id} · silence ${incident.id} 2h` : null,
+    ),
+    excerpt: excerptOf(incident),
+    buttons: suggestion ? [APPROVE, DETAILS, SILENCE] : open ? [DETAILS, SILENCE] : [DETAILS],
+    plan: suggestion && plan ? { id: plan.id, hash: plan.hash, expiresAt: plan.expiresAt } : null,
+  };
+}
+
+/** A plan that was only suggested and may still be approved. */
+export function suggested({ incident, plan, approval, now }: CardFacts): Plan | null {
+  if (incident.state.name !== 'needs-human' || !plan || approval || plan.expiresAt <= now) return null;
+  if (incident.outcome?.plan === plan.id || plan.decision.verdict === 'refuse') return null;
+  // An ask that ran out or was denied is not a suggestion.
+  return incident.reason.startsWith('suggestion') ? plan : null;
+}
+
+// ---------------------------------------------------------------- parts
+
+function heading(incident: Incident): string {
+  return `#${incident.id} ${oneLine(incident.service, 60)} · ${incident.type}`;
+}
+
+function iconOf(incident: Incident): string {
+  switch (incident.state.name) {
+    case 'healing':
+    case 'verifying':
+      return '🔧';
+    case 'resolved':
+      return '✅';
+    case 'silenced':
+      return '🔕';
+    case 'needs-human':
+      return '🆘';
+    default:
+      return ICONS[incident.severity];
+  }
+}
+
+function decidedIcon({ incident, approval }: CardFacts): string {
+  if (approval?.verdict === 'denied') return '🚫';
+  return incident.state.name === 'needs-human' && !approval ? '⌛' : iconOf(incident);
+}
+
+function wordOf(incident: Incident): string {
+  const { state, outcome } = incident;
+  if (state.name === 'resolved') return state.by === 'fix' ? 'fixed' : 'over';
+  if (state.name === 'needs-human') return outcome ? outcome.kind : 'needs you';
+  return state.name;
+}
+
+/** Where the incident is now, in one sentence. */
+function stateLine(facts: CardFacts): string {
+  const { incident, plan, timezone } = facts;
+  const { state } = incident;
+  switch (state.name) {
+    case 'open':
+      if (incident.attempts > 0)
+        return `Attempt ${incident.attempts} of ${facts.maxAttempts} did not help (${incident.reason}). Next try at ${clockTime(state.notBefore, timezone)}.`;
+      return incident.reason ? capital(incident.reason) : incident.fixable ? 'Looking for a fix.' : 'Watching.';
+    case 'awaiting-approval':
+      return `Waits for your decision until ${clockTime(state.until, timezone)}: ${plan?.title ?? incident.reason}`;
+    case 'healing':
+      return `Healing: ${plan?.title ?? incident.reason}${approvedBy(facts)}`;
+    case 'verifying':
+      return `Done and checked: ${plan?.title ?? incident.reason}. It must stay quiet until ${clockTime(state.quietUntil, timezone)}.`;
+    case 'resolved':
+      return state.by === 'fix'
+        ? `Fixed at ${clockTime(state.at, timezone)}: ${plan?.title ?? incident.reason}`
+        : `Over since ${clockTime(state.at, timezone)}: ${incident.reason}`;
+    case 'needs-human':
+      return `Needs you: ${incident.reason}`;
+    case 'silenced':
+      return `Silenced by ${personName(state.by)} until ${clockTime(state.until, timezone)}.`;
+  }
+}
+
+function approvedBy({ approval }: CardFacts): string {
+  return approval?.verdict === 'approved' ? ` (approved by ${personName(approval.by)})` : '';
+}
+
+/** What became of a question; null while it is open. */
+function decisionLine(facts: CardFacts): string | null {
+  const { incident, plan, approval, timezone } = facts;
+  if (approval) {
+    const verb = approval.verdict === 'approved' ? 'Approved' : 'Denied';
+    const then = approval.verdict === 'approved' ? ` ${stateLine(facts)}` : '';
+    return `${verb} by ${personName(approval.by)} at ${clockTime(approval.at, timezone)}.${then}`;
+  }
+  if (incident.state.name === 'awaiting-approval' && incident.state.plan === plan?.id) return null;
+  return incident.state.name === 'needs-human' ? capital(`${incident.reason}.`) : stateLine(facts);
+}
+
+function seenLine({ incident, now, timezone }: CardFacts): string {
+  const first = clockTime(incident.firstSeen, timezone, now);
+  if (incident.count <= 1) return `Seen once, at ${first}`;
+  return `Seen ${incident.count} times, ${first} to ${clockTime(incident.lastSeen, timezone, now)}`;
+}
+
+function attemptLine({ incident, maxAttempts }: CardFacts): string | null {
+  return incident.attempts > 1 ? `Attempt ${incident.attempts} of ${maxAttempts}` : null;
+}
+
+/** Each step with its exact command where it has one, and its way back. */
+export function stepLines(steps: readonly Step[]): readonly string[] {
+  return steps.flatMap((step, index) => {
+    const command = step.kind === 'run' ? [`   $ ${step.argv.map(quoted).join(' ')}`] : [];
+    return [`${index + 1}. ${step.title}`, ...command, `   undo: ${undoText(step)}`];
+  });
+}
+
+function undoText({ undo }: Step): string {
+  switch (undo.kind) {
+    case 'restore-snapshot':
+      return 'puts back what was there';
+    case 'run':
+      return undo.argv.map(quoted).join(' ');
+    case 'none':
+      return `none: ${undo.reason}`;
+  }
+}
+
+/** What must hold afterwards. */
+export function checkLines(checks: readonly Check[]): readonly string[] {
+  const own = checks.filter((check) => check.proves === 'operation').map((check) => check.title);
+  return own.length === 0 ? [] : [`Proof: ${own.join('; ')}`];
+}
+
+/** The evidence of an outcome, the telling part first. */
+export function evidenceLines(evidence: readonly Evidence[]): readonly string[] {
+  const shown = evidence
+    .slice(0, EVIDENCE_SHOWN)
+    .map((e) => `${MARKS[String(e.passed)] ?? '?'} ${e.check}: ${oneLine(e.text, 160)}`);
+  const more = evidence.length - EVIDENCE_SHOWN;
+  return more > 0 ? [...shown, `and ${more} more checks`] : shown;
+}
+
+const MARKS: Readonly<Record<string, string>> = { true: '✓', false: '✗', unknown: '?' };
+
+/** Shell words as a person would type them; for reading only, nothing runs this text. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+function excerptOf(incident: Incident): string {
+  return oneLine(incident.message, EXCERPT_CAP);
+}
+
+/** `telegram:1001` is shown as it is stored: it names the face and the person. */
+function personName(by: string): string {
+  return oneLine(by, 60);
+}
+
+/** `14:05`, with the day in front when it is not today. */
+export function clockTime(at: number, timezone: string, now: number = at): string {
+  const hour = new Date(at).toLocaleTimeString('en-GB', { timeZone: timezone, hour: '2-digit', minute: '2-digit' });
+  const time = timezone === 'UTC' ? `${hour} UTC` : hour;
+  return dayOf(at, timezone) === dayOf(now, timezone) ? time : `${dayOf(at, timezone)} ${time}`;
+}
+
+/** `2026-11-23` in that place. */
+export function dayOf(at: number, timezone: string): string {
+  return new Date(at).toLocaleDateString('sv-SE', { timeZone: timezone });
+}
+
+/** `3 days`, `2 h`, `40 min`, `12 s`. */
+export function spanText(ms: number): string {
+  if (ms >= 172_800_000) return `${Math.floor(ms / 86_400_000)} days`;
+  if (ms >= 7_200_000) return `${Math.floor(ms / 3_600_000)} h`;
+  if (ms >= 120_000) return `${Math.floor(ms / 60_000)} min`;
+  return `${Math.max(0, Math.round(ms / 1000))} s`;
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** Joins lines; null is left out, an empty string is a paragraph, never two in a row. */
+function lines(...parts: readonly (string | null)[]): string {
+  const kept = parts.filter((part): part is string => part !== null);
+  return kept
+    .filter((part, index) => part !== '' || (index > 0 && kept[index - 1] !== '' && index < kept.length - 1))
+    .join('\n');
+}

@@ -1,0 +1,365 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createTelegramMemory } from '../chat/memory.ts';
+import { Secret } from '../config/secret.ts';
+import { advance, type Incident, type IncidentEvent } from '../core/incident.ts';
+import type { Notification } from '../core/notification.ts';
+import type { Plan } from '../core/plan.ts';
+import { createTelegramNotifier } from '../notifiers/index.ts';
+import type { Store } from '../store/contract.ts';
+import { openStore } from '../store/index.ts';
+import { sampleIncident } from '../testing/samples.ts';
+import { SwiftClock } from '../testing/swift-clock.ts';
+import { FakeTelegram } from '../testing/telegram.ts';
+import { createTelling, type Telling, type TellingDeps } from './telling.ts';
+
+const CONFIG: TellingDeps['config'] = {
+  node: 'box',
+  notifyOnFix: true,
+  notifyOnCritical: true,
+  quietHours: null,
+  digestIntervalMs: 3_600_000,
+  maxAutoFixAttempts: 3,
+};
+const MINUTE = 60_000;
+const HOUR = 3_600_000;
+
+let folder: string;
+let store: Store;
+let clock: SwiftClock;
+let api: FakeTelegram;
+let stop: AbortController;
+let telling: Telling;
+let running: Promise<void>;
+
+async function begin(config: Partial<TellingDeps['config']> = {}): Promise<void> {
+  const notifier = createTelegramNotifier(
+    { token: new Secret(api.token), allowedUsers: [1001], chat: 1001, apiRoot: api.url },
+    createTelegramMemory(store, clock),
+  );
+  stop = new AbortController();
+  telling = createTelling({ store, notifiers: [notifier], config: { ...CONFIG, ...config }, clock });
+  running = telling.run(stop.signal);
+}
+
+async function end(): Promise<void> {
+  stop.abort();
+  await running;
+}
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'selfheal-telling-'));
+  clock = new SwiftClock(40, Date.UTC(2026, 0, 5, 12));
+  store = await openStore({ directory: folder, clock });
+  api = await FakeTelegram.start({ limit: { count: 1_000, windowMs: 1_000 } });
+});
+
+afterEach(async () => {
+  await end();
+  await api.close();
+  await store.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function anIncident(changes: Partial<Incident> = {}): Incident {
+  const at = clock.now();
+  return sampleIncident({ state: { name: 'open', notBefore: at }, firstSeen: at, lastSeen: at, ...changes });
+}
+
+async function put(incident: Incident): Promise<Incident> {
+  await store.saveIncident(incident);
+  await telling.told(incident);
+  return incident;
+}
+
+async function step(incident: Incident, event: IncidentEvent): Promise<Incident> {
+  const current = (await store.incident(incident.id)) ?? incident;
+  const next = advance(current, event);
+  if (!next) throw new Error(`${event.kind} is not possible from ${current.state.name}`);
+  return put(next);
+}
+
+function seen(times: number): IncidentEvent {
+  return { kind: 'seen', at: clock.now(), times, severity: 'low', facts: {}, sample: null, symptom: null };
+}
+
+function aPlan(incident: Incident, changes: Partial<Plan> = {}): Plan {
+  return {
+    id: `p${incident.id}`,
+    incident: incident.id,
+    service: incident.service,
+    node: 'box',
+    fix: 'install-package',
+    family: 'install-package',
+    type: incident.type,
+    title: 'install wordtrim 1.2.0 into .venv',
+    why: 'main.py imports wordtrim; requirements.txt pins 1.2.0; the venv has none.',
+    facts: {},
+    steps: [
+      {
+        kind: 'wait',
+        title: 'wait for the limit to end',
+        until: 0,
+        undo: { kind: 'none', reason: 'nothing is changed' },
+      },
+      {
+        kind: 'run',
+        title: 'reload the agent',
+        argv: ['/srv/agent/reload', '--now', 'a b'],
+        cwd: '/srv/agent',
+        timeoutMs: 1000,
+        idempotent: true,
+        undo: { kind: 'restore-snapshot' },
+      },
+    ],
+    checks: [{ kind: 'file-absent', path: '/x', title: 'the import works', proves: 'operation', failsBefore: true }],
+    settleMs: 1000,
+    risk: 'reversible',
+    scope: 'service',
+    restart: 'none',
+    resources: [],
+    decision: { verdict: 'ask', autonomy: 'approve', reason: 'install-package is set to approve' },
+    createdAt: clock.now(),
+    expiresAt: clock.now() + 30 * MINUTE,
+    hash: `hash-of-${incident.id}-0123456789abcdef`,
+    ...changes,
+  };
+}
+
+const texts = () => api.sent().map((m) => m.text);
+
+/** Resolves once nothing is waiting in the outbox any more. */
+async function settled(): Promise<void> {
+  for (let quiet = 0; quiet < 3; ) {
+    const waiting = (await store.outbox({})).some((row) => row.state === 'pending' && row.notBefore <= clock.now());
+    quiet = waiting ? 0 : quiet + 1;
+    await new Promise((resolve) => setTimeout(resolve, 40));
+  }
+}
+
+async function heal(incident: Incident): Promise<Incident> {
+  const plan = aPlan(incident, { decision: { verdict: 'run', autonomy: 'auto', reason: 'auto' } });
+  await store.savePlan(plan);
+  await step(incident, {
+    kind: 'plan-starts',
+    plan: plan.id,
+    fix: plan.fix,
+    owner: '1:1',
+    leaseUntil: 0,
+    reason: plan.title,
+  });
+  await step(incident, { kind: 'steps-done', quietUntil: clock.now() + 1000, reason: 'quiet' });
+  return step(incident, {
+    kind: 'finished',
+    retryAt: null,
+    outcome: {
+      kind: 'fixed',
+      reason: 'the import works again',
+      evidence: [{ check: 'import wordtrim', passed: true, text: 'exit 0' }],
+      at: clock.now(),
+      plan: plan.id,
+    },
+  });
+}
+
+describe('telling', () => {
+  it('sends one card, edits it, and says in a second message that it is fixed', async () => {
+    await begin();
+    const incident = await put(anIncident());
+    await api.until(() => api.sent().length === 1);
+    expect(texts()[0]).toContain('⚠️ #1 agent · import_error');
+    await heal(incident);
+    await api.until(() => api.sent().length === 2);
+    await settled();
+    expect(texts()[1]).toContain('✅ #1 agent · import_error: fixed');
+    expect(texts()[1]).toContain('✓ import wordtrim: exit 0');
+    expect(texts()[0]).toContain('✅');
+    expect(api.sent()).toHaveLength(2);
+  });
+
+  it('says a problem that is healed at once in one message', async () => {
+    await begin();
+    await heal(await put(anIncident()));
+    await settled();
+    expect(texts()).toHaveLength(1);
+    expect(texts()[0]).toContain('fixed');
+  });
+
+  it('asks with what, why, exact steps, undo, risk and expiry', async () => {
+    await begin();
+    const incident = await put(anIncident());
+    const plan = aPlan(incident);
+    await store.savePlan(plan);
+    await step(incident, { kind: 'plan-asks', plan: plan.id, fix: plan.fix, until: plan.expiresAt, reason: 'asks' });
+    await api.until(() => api.sent().length === 1);
+    const [card] = api.sent();
+    expect(card?.text).toContain('What: install wordtrim 1.2.0 into .venv');
+    expect(card?.text).toContain("$ /srv/agent/reload --now 'a b'");
+    expect(card?.text).toContain('undo: puts back what was there');
+    expect(card?.text).toContain('Risk: reversible');
+    expect(card?.text).toMatch(/valid until \d\d:\d\d/);
+    expect(card?.buttons.flat().map((b) => b.text)).toEqual(['Approve', 'Deny', 'Details', 'Silence 2 h']);
+  });
+
+  it('counts ten thousand repeats by editing one message', async () => {
+    await begin();
+    const incident = await put(anIncident());
+    await api.until(() => api.sent().length === 1);
+    for (let i = 0; i < 20; i++) await step(incident, seen(500));
+    clock.jump(MINUTE);
+    await api.until(() => texts()[0]?.includes('Seen 10001 times') ?? false);
+    expect(api.sent()).toHaveLength(1);
+  });
+
+  it('follows the severity table: low is kept, medium waits for the digest, high goes at once', async () => {
+    await begin();
+    await put(anIncident({ id: '1', severity: 'low' }));
+    await put(anIncident({ id: '2', severity: 'medium' }));
+    await put(anIncident({ id: '3', severity: 'medium' }));
+    await put(anIncident({ id: '4', severity: 'high' }));
+    await api.until(() => api.sent().length === 1);
+    expect(texts()[0]).toContain('#4');
+    clock.jump(HOUR);
+    await api.until(() => api.sent().length === 2);
+    expect(texts()[1]).toContain('📋 Digest: 2 messages');
+    expect(texts()[1]).toContain('#2, #3');
+    const low = (await store.outbox({})).find((row) => row.notification.incident === '1');
+    expect(low).toMatchObject({ state: 'withheld', notification: { reason: 'low: shown on request only' } });
+  });
+
+  it('merges an outage of three days into one digest and keeps questions that can still be answered', async () => {
+    await begin();
+    await api.down();
+    for (let i = 1; i <= 30; i++) {
+      const incident = await put(anIncident({ id: String(i), service: `s${i % 3}` }));
+      if (i % 2) await heal(incident);
+    }
+    clock.jump(3 * 24 * HOUR);
+    const late = await put(anIncident({ id: '99', severity: 'high' }));
+    const plan = aPlan(late);
+    await store.savePlan(plan);
+    await step(late, { kind: 'plan-asks', plan: plan.id, fix: plan.fix, until: plan.expiresAt, reason: 'asks' });
+    await api.up();
+    await api.until(() => api.sent().length >= 2);
+    await settled();
+    expect(texts()).toHaveLength(2);
+    const digest = texts().find((t) => t.includes('could not reach you'));
+    expect(digest).toContain('30 messages');
+    expect(texts().some((t) => t.includes('may I fix it?'))).toBe(true);
+    expect((await store.outbox({})).filter((row) => row.state === 'failed')).toEqual([]);
+  });
+
+  it('turns a storm into a few messages and one digest that is edited', async () => {
+    await begin();
+    for (let i = 1; i <= 60; i++) {
+      await put(anIncident({ id: String(i), type: 'timeout' }));
+      clock.jump(2_000);
+    }
+    clock.jump(2 * MINUTE);
+    await settled();
+    const digests = texts().filter((t) => t.startsWith('🌪'));
+    expect(digests).toHaveLength(1);
+    expect(api.sent().length).toBeLessThanOrEqual(12);
+    const rows = await store.outbox({});
+    const told = rows.filter(
+      (r) => r.notification.incident && (r.state === 'sent' || r.error?.startsWith('merged into')),
+    );
+    expect(new Set(told.map((r) => r.notification.incident)).size).toBe(60);
+  });
+
+  it('lets people sleep: only what is critical rings within quiet hours', async () => {
+    await begin({ quietHours: { from: '11:00', to: '18:00', timezone: 'UTC' } });
+    await put(anIncident({ id: '1', severity: 'high' }));
+    await put(anIncident({ id: '2', severity: 'critical' }));
+    await api.until(() => api.sent().length === 1);
+    expect(texts()[0]).toContain('#2');
+    clock.jump(6 * HOUR);
+    await api.until(() => api.sent().length === 2);
+    expect(texts()[1]).toContain('#1');
+  });
+
+  it('tells after a restart what a former process did not live to tell, and nothing twice', async () => {
+    await begin();
+    const incident = await put(anIncident());
+    await api.until(() => api.sent().length === 1);
+    await end();
+    const current = (await store.incident(incident.id)) as Incident;
+    const given = advance(current, {
+      kind: 'given-up',
+      at: clock.now(),
+      reason: 'no way',
+      outcome: null,
+      suggestion: null,
+    });
+    await store.saveIncident(given as Incident);
+    await begin();
+    await api.until(() => api.sent().length === 2);
+    await settled();
+    expect(texts()[1]).toContain('needs you');
+    expect(texts()).toHaveLength(2);
+  });
+
+  it('does not send again what arrived while the answer was cut', async () => {
+    await begin();
+    await put(anIncident({ id: '1' }));
+    await api.until(() => api.sent().length === 1);
+    let cut = true;
+    api.fault = (call) =>
+      call.method === 'sendMessage' && cut ? ((cut = false), { kind: 'cut', when: 'after' }) : undefined;
+    await put(anIncident({ id: '2' }));
+    await settled();
+    expect(texts().filter((t) => t.includes('#2'))).toHaveLength(1);
+    const row = (await store.outbox({})).find((r) => r.notification.incident === '2') as { externalId: string | null };
+    expect(row.externalId).toBe(String(api.sent()[1]?.messageId));
+  });
+
+  it('honours retry_after', async () => {
+    await begin();
+    let refused = 0;
+    api.fault = (call) =>
+      call.method === 'sendMessage' && refused++ === 0 ? { kind: 'status', status: 429, retryAfter: 35 } : undefined;
+    const before = clock.now();
+    await put(anIncident());
+    await api.until(() => api.sent().length === 1);
+    expect(clock.now() - before).toBeGreaterThanOrEqual(35_000);
+    expect(api.callsOf('sendMessage')).toHaveLength(2);
+  });
+
+  it('says once a day that all is quiet', async () => {
+    await begin();
+    clock.jump(30_000);
+    await settled();
+    clock.jump(24 * HOUR);
+    await api.until(() => api.sent().length === 1);
+    expect(texts()[0]).toContain('🩺 box: all quiet');
+  });
+
+  it('records a reason for every message', async () => {
+    await begin();
+    await heal(await put(anIncident()));
+    await settled();
+    const reasons = (await store.outbox({})).map((row) => row.notification.reason);
+    expect(reasons.every((reason) => reason.length > 5)).toBe(true);
+  });
+});
+
+describe('notices', () => {
+  it('are messages of their own', async () => {
+    await begin();
+    const notice: Pick<Notification, 'title' | 'body' | 'severity' | 'urgency' | 'reason' | 'key'> = {
+      key: 'breaker',
+      severity: 'high',
+      title: '🧯 The breaker is open',
+      body: 'ten changes within an hour',
+      urgency: 'now',
+      reason: 'the breaker opened: at once',
+    };
+    await telling.notice(notice);
+    await telling.notice(notice);
+    await api.until(() => api.sent().length === 1);
+    await settled();
+    expect(texts()).toHaveLength(1);
+  });
+});

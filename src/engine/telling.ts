@@ -1,0 +1,342 @@
+// Telling: what happened to incidents becomes messages in the outbox, and the outbox is worked off,
+// one lane per channel. What was told is stored, so a restart neither repeats nor forgets.
+
+import { createHash } from 'node:crypto';
+import type { Config } from '../config/contract.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Incident } from '../core/incident.ts';
+import type { Notification, Urgency } from '../core/notification.ts';
+import type { Severity } from '../core/words.ts';
+import type { Notifier } from '../notifiers/contract.ts';
+import type { Store } from '../store/contract.ts';
+import { dayOf, spanText, type CardFacts } from './cards.ts';
+import { Lane, type LaneStore } from './lane.ts';
+import { countDraft, isChange, newsOf, type Draft, type Told } from './news.ts';
+import { minuteNow } from './quiet-hours.ts';
+
+export type TellingStore = LaneStore & Pick<Store, 'incident' | 'incidents' | 'plan' | 'approval' | 'swapValue'>;
+
+export interface TellingDeps {
+  readonly store: TellingStore;
+  readonly notifiers: readonly Notifier[];
+  readonly config: Pick<
+    Config,
+    'node' | 'notifyOnFix' | 'notifyOnCritical' | 'quietHours' | 'digestIntervalMs' | 'maxAutoFixAttempts'
+  >;
+  readonly clock: Clock;
+  /** The operator's log: a fixed sentence and fields. Default: silent. */
+  readonly log?: (message: string, fields: Readonly<Record<string, unknown>>) => void;
+}
+
+/** News that is not about one incident: the breaker opened, a source went blind, a stranger wrote. */
+export interface Notice {
+  /** The same key is the same message, edited; a new one makes a sound. */
+  readonly key: string;
+  readonly severity: Severity | null;
+  readonly title: string;
+  readonly body: string;
+  /** Untrusted text, quoted. */
+  readonly excerpt?: string;
+  readonly urgency: Urgency;
+  readonly reason: string;
+}
+
+export interface Telling {
+  /**
+   * Takes in an incident as it is stored now; when the promise resolves, what people must hear of it is in the
+   * outbox. Call it after every stored change, in any order, as often as you like: the same revision tells nothing
+   * twice. Never rejects; what the store refuses is told later from what the store holds.
+   */
+  told(incident: Incident): Promise<void>;
+  /** Stores other news. Never rejects. */
+  notice(notice: Notice): Promise<void>;
+  /** Delivers until the signal aborts; first tells what a former process left untold. Never rejects. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const SWEEP_MS = 10_000;
+/** Counts are edited at most this often, more seldom the longer a problem lasts. */
+const COUNT_EVERY_MS = 20_000;
+const COUNT_SELDOM_MS = 600_000;
+/** Incidents kept in memory; the others are read from the store again. */
+const KNOWN_CAP = 5_000;
+/** Looked at when starting: incidents that changed within this time may be untold. */
+const CATCH_UP_MS = 7 * 86_400_000;
+const CATCH_UP_LIMIT = 20_000;
+const LONG_OVER_MS = 2 * 86_400_000;
+const ALIVE_EVERY_MS = 60_000;
+const GONE_MS = 900_000;
+/** Minute of the day of the all-quiet line when no quiet hours say otherwise: 09:00. */
+const DAILY_MIN = 540;
+
+/**
+ * @example
+ * const telling = createTelling({ store, notifiers: [createConsoleNotifier(process.stderr)], config, clock });
+ * void telling.run(signal);
+ * await telling.told(incident);
+ */
+export function createTelling(deps: TellingDeps): Telling {
+  return new StoredTelling(deps);
+}
+
+class StoredTelling implements Telling {
+  readonly #d: TellingDeps;
+  readonly #lanes: readonly Lane[];
+  readonly #timezone: string;
+  readonly #known = new Map<string, Told>();
+  /** Incidents whose count alone has changed, with the time of the last edit. */
+  readonly #counts = new Map<string, { at: number; dirty: boolean }>();
+  /** Incidents the store refused to tell about. */
+  readonly #missed = new Set<string>();
+  #queue: Promise<void> = Promise.resolve();
+  #aliveAt = 0;
+
+  constructor(deps: TellingDeps) {
+    this.#d = deps;
+    this.#timezone = deps.config.quietHours?.timezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+    this.#lanes = deps.notifiers.map(
+      (notifier) =>
+        new Lane({
+          store: deps.store,
+          notifier,
+          config: deps.config,
+          timezone: this.#timezone,
+          clock: deps.clock,
+          problem: (message, fields) => deps.log?.(message, fields),
+        }),
+    );
+  }
+
+  told(incident: Incident): Promise<void> {
+    return this.#inTurn(incident.id, () => this.#tell(incident));
+  }
+
+  notice(notice: Notice): Promise<void> {
+    return this.#inTurn(null, () => this.#notice(notice));
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const lanes = this.#lanes.map((lane) => lane.run(signal));
+    await this.#inTurn(null, () => this.#arrive());
+    await this.#catchUp();
+    while (!signal.aborted) {
+      await this.#d.clock.sleep(SWEEP_MS, signal);
+      if (!signal.aborted) await this.#sweep();
+    }
+    await Promise.all([...lanes, this.#queue]);
+  }
+
+  /** One at a time: two changes of one incident must be told in their order. */
+  #inTurn(incident: string | null, work: () => Promise<void>): Promise<void> {
+    this.#queue = this.#queue.then(work).catch((error: unknown) => {
+      if (incident !== null) this.#missed.add(incident);
+      this.#d.log?.('a message could not be stored; it is told later', { incident, error: nameOf(error) });
+    });
+    return this.#queue;
+  }
+
+  async #tell(incident: Incident): Promise<void> {
+    const told = await this.#toldOf(incident.id);
+    if (told && told.revision > incident.revision) return;
+    if (!isChange(told, incident)) {
+      this.#counted(incident.id);
+      return;
+    }
+    const { drafts, told: next } = newsOf(told, await this.#facts(incident), this.#d.config);
+    await this.#store(drafts);
+    await this.#d.store.setValue(valueKey(incident.id), next);
+    this.#remember(incident.id, next);
+    this.#counts.delete(incident.id);
+    this.#missed.delete(incident.id);
+  }
+
+  async #facts(incident: Incident): Promise<CardFacts> {
+    const { store, clock, config } = this.#d;
+    const plan = incident.plan ? await store.plan(incident.plan) : null;
+    const approval = incident.plan ? await store.approval(incident.plan) : null;
+    return {
+      incident,
+      plan,
+      approval,
+      maxAttempts: config.maxAutoFixAttempts,
+      now: clock.now(),
+      timezone: this.#timezone,
+    };
+  }
+
+  async #store(drafts: readonly Draft[]): Promise<void> {
+    const channels = this.#d.notifiers.map((notifier) => notifier.name);
+    for (const { notification, withheld } of drafts) await this.#d.store.enqueue(notification, channels, withheld);
+    if (drafts.length > 0) for (const lane of this.#lanes) lane.wake();
+  }
+
+  async #notice(notice: Notice): Promise<void> {
+    const { urgency, ...rest } = notice;
+    const at = this.#d.clock.now();
+    const id = `${notice.key}#${digest(`${notice.title}\n${notice.body}`)}`;
+    const notification: Notification = {
+      ...rest,
+      urgency,
+      id,
+      incident: null,
+      buttons: [],
+      plan: null,
+      at,
+      manner: 'news',
+    };
+    await this.#store([{ notification, withheld: urgency === 'none' }]);
+  }
+
+  async #toldOf(id: string): Promise<Told | null> {
+    const known = this.#known.get(id);
+    if (known) return known;
+    const stored = await this.#d.store.value<Told>(valueKey(id));
+    if (stored) this.#remember(id, stored);
+    return stored;
+  }
+
+  #remember(id: string, told: Told): void {
+    this.#known.delete(id);
+    this.#known.set(id, told);
+    if (this.#known.size > KNOWN_CAP) this.#known.delete(this.#known.keys().next().value as string);
+  }
+
+  #counted(id: string): void {
+    const count = this.#counts.get(id);
+    if (count) count.dirty = true;
+    else this.#counts.set(id, { at: this.#d.clock.now(), dirty: true });
+  }
+
+  // ---------------------------------------------------------------- now and then
+
+  async #sweep(): Promise<void> {
+    for (const id of [...this.#missed]) await this.#retell(id);
+    await this.#inTurn(null, () => this.#editCounts());
+    await this.#inTurn(null, () => this.#stayAlive());
+    await this.#inTurn(null, () => this.#sayAllQuiet());
+  }
+
+  async #retell(id: string): Promise<void> {
+    this.#missed.delete(id);
+    const incident = await this.#d.store.incident(id).catch(() => this.#missed.add(id) && null);
+    if (incident) await this.told(incident);
+  }
+
+  /** What a former process stored and did not live to tell. */
+  async #catchUp(): Promise<void> {
+    const since = this.#d.clock.now() - CATCH_UP_MS;
+    const recent = await this.#d.store.incidents({ since, limit: CATCH_UP_LIMIT }).catch(() => []);
+    for (const incident of recent) if (!isLongOver(incident, this.#d.clock.now())) await this.told(incident);
+  }
+
+  /** What was told about problems that are long over need not be kept: one that comes back gets a new card. */
+  async #forgetOld(): Promise<void> {
+    const { store, clock } = this.#d;
+    for (const incident of await store.incidents({ states: ['resolved'], limit: CATCH_UP_LIMIT })) {
+      if (!isLongOver(incident, clock.now()) || !(await store.value(valueKey(incident.id)))) continue;
+      await store.setValue(valueKey(incident.id), null);
+      this.#known.delete(incident.id);
+    }
+  }
+
+  async #editCounts(): Promise<void> {
+    const now = this.#d.clock.now();
+    for (const [id, count] of this.#counts) {
+      if (!count.dirty) {
+        if (now - count.at > COUNT_SELDOM_MS) this.#counts.delete(id);
+        continue;
+      }
+      const incident = await this.#d.store.incident(id);
+      const told = await this.#toldOf(id);
+      if (!incident || !told || now - count.at < countPause(incident)) continue;
+      this.#counts.set(id, { at: now, dirty: false });
+      if (await this.#stands(told.card)) await this.#store([countDraft(told, await this.#facts(incident))]);
+    }
+  }
+
+  /** Is there a message to edit? Otherwise ten thousand quiet problems would fill the outbox with nothing. */
+  async #stands(key: string): Promise<boolean> {
+    for (const notifier of this.#d.notifiers)
+      if (notifier.edits && (await this.#d.store.lastSent(notifier.name, key))) return true;
+    return false;
+  }
+
+  /** After a longer absence people are told how long nobody watched. */
+  async #arrive(): Promise<void> {
+    const now = this.#d.clock.now();
+    const seen = await this.#d.store.value<number>('telling/alive');
+    await this.#d.store.setValue('telling/alive', now);
+    this.#aliveAt = now;
+    // The first daily line comes after the first whole day.
+    await this.#d.store.swapValue('telling/daily', null, { day: dayOf(now, this.#timezone), since: now });
+    if (seen === null || now - seen < GONE_MS) return;
+    await this.#notice({
+      key: `back:${now}`,
+      severity: null,
+      title: `👋 ${this.#d.config.node}: selfheal is back`,
+      body: `Nobody watched for ${spanText(now - seen)}.`,
+      urgency: 'now',
+      reason: 'selfheal was away: at once',
+    });
+  }
+
+  async #stayAlive(): Promise<void> {
+    const now = this.#d.clock.now();
+    if (now - this.#aliveAt < ALIVE_EVERY_MS) return;
+    this.#aliveAt = now;
+    await this.#d.store.setValue('telling/alive', now);
+  }
+
+  /** Once a day a line says that all is well, so that silence is never mistaken for health. */
+  async #sayAllQuiet(): Promise<void> {
+    const { store, clock, config } = this.#d;
+    const now = clock.now();
+    const today = dayOf(now, this.#timezone);
+    const last = await store.value<{ readonly day: string; readonly since: number }>('telling/daily');
+    if (last === null) return;
+    const due = config.quietHours ? minutesOf(config.quietHours.to) : DAILY_MIN;
+    if (last.day === today || minuteNow(now, this.#timezone) < due) return;
+    await store.setValue('telling/daily', { day: today, since: now });
+    await this.#forgetOld();
+    const busy = (await store.outbox({ since: last.since, limit: 500 })).some(
+      ({ notification }) => notification.incident !== null && notification.urgency !== 'none',
+    );
+    if (busy) return;
+    const open = await store.incidents({ states: ['open', 'awaiting-approval', 'needs-human'], limit: 1_000 });
+    await this.#notice({
+      key: `daily:${today}`,
+      severity: null,
+      title: `🩺 ${config.node}: all quiet`,
+      body:
+        open.length === 0 ? 'Nothing open, nothing to do.' : `Nothing new; ${open.length} still open ("incidents").`,
+      urgency: 'now',
+      reason: 'daily line: nothing was sent for a day',
+    });
+  }
+}
+
+function countPause(incident: Incident): number {
+  const age = incident.lastSeen - incident.firstSeen;
+  return Math.min(COUNT_SELDOM_MS, Math.max(COUNT_EVERY_MS, age / 10));
+}
+
+function isLongOver({ state }: Incident, now: number): boolean {
+  return state.name === 'resolved' && now - state.at > LONG_OVER_MS;
+}
+
+function valueKey(incident: string): string {
+  return `told/${incident}`;
+}
+
+function minutesOf(text: string): number {
+  const [hours = 0, minutes = 0] = text.split(':').map(Number);
+  return hours * 60 + minutes;
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 12);
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
