@@ -219,6 +219,10 @@ export interface Store {
   request(request: Omit<Request, 'id'>): Promise<number>;
   /** Removes and returns waiting requests of these kinds: each is taken exactly once. */
   takeRequests(kinds: readonly Request['kind'][]): Promise<readonly Request[]>;
+  /** True while nobody has taken the request. */
+  isWaiting(request: number): Promise<boolean>;
+  /** Takes a request back; false when somebody has taken it already. */
+  withdraw(request: number): Promise<boolean>;
 
   /** Deletes what is older than `before` and closed; journal, audit and open work stay. */
   prune(before: number): Promise<number>;

@@ -10,7 +10,7 @@ import { durably } from './watch-part.ts';
 
 type ValuePart = Pick<Store, 'value' | 'setValue' | 'swapValue'>;
 type CopyPart = Pick<Store, 'saveGoodCopy' | 'goodCopies' | 'goodCopy' | 'proveGoodCopy'>;
-type RequestPart = Pick<Store, 'request' | 'takeRequests'>;
+type RequestPart = Pick<Store, 'request' | 'takeRequests' | 'isWaiting' | 'withdraw'>;
 
 export function valuePart(db: Kysely<JournalTables>): ValuePart {
   const put = (key: string, data: string) => db.insertInto('memory').values({ key, data });
@@ -63,6 +63,12 @@ export function requestPart(db: Kysely<JournalTables>): RequestPart {
       if (kinds.length === 0) return [];
       const rows = await db.deleteFrom('requests').where('kind', 'in', kinds).returningAll().execute();
       return rows.map((row) => ({ ...row }) as Request).sort((a, b) => a.id - b.id);
+    },
+    async isWaiting(id) {
+      return (await db.selectFrom('requests').select('id').where('id', '=', id).executeTakeFirst()) !== undefined;
+    },
+    async withdraw(id) {
+      return (await db.deleteFrom('requests').where('id', '=', id).executeTakeFirst()).numDeletedRows === 1n;
     },
   };
 }

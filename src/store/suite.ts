@@ -324,6 +324,9 @@ function remembering(on: On): void {
       expect(taken.flat().map((request) => request.subject)).toEqual(Array.from({ length: 20 }, (_, n) => `${n}`));
       expect((await store.takeRequests(['fix', 'rollback'])).map((request) => request.kind)).toEqual(['rollback']);
       expect(await store.takeRequests([])).toEqual([]);
+      const id = await store.request({ kind: 'start-service', subject: 'agent', by: 'hands:p1', at: 1 });
+      expect([await other.isWaiting(id), await other.withdraw(id)]).toEqual([true, true]);
+      expect([await store.isWaiting(id), await store.withdraw(id)]).toEqual([false, false]);
       await other.close();
     }),
   );
