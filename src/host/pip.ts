@@ -189,17 +189,19 @@ export async function inspectWheels(call: PipCall, folder: string): Promise<Insp
   return answer.ok ? (answer.value as Inspection) : `the wheels could not be looked into: ${answer.error}`;
 }
 
-/** Installs the wheels of `folder` under `prefix`, as pip would under the environment, without running anything. */
+/** Installs these versions from the wheels of `folder` under `prefix`, laid out as in the environment, running nothing of them. */
 export async function installWheels(
   call: PipCall,
-  files: readonly string[],
+  versions: readonly { readonly name: string; readonly version: string }[],
+  folder: string,
   prefix: string,
 ): Promise<{ readonly ok: boolean; readonly error: string }> {
   const result = await call.run(
     [
       ...pipArgv(call.target),
       ...['install', '--no-deps', '--no-index', '--ignore-installed', '--no-compile', '--no-warn-script-location'],
-      ...['--only-binary=:all:', '--prefix', prefix, ...files],
+      ...['--only-binary=:all:', '--find-links', folder, '--prefix', prefix],
+      ...versions.map(({ name, version }) => `${name}==${version}`),
     ],
     {
       cwd: prefix,

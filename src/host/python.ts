@@ -91,15 +91,8 @@ class Probe implements PythonProbe {
     };
   }
 
-  async imports(environment: PythonEnvironment, module: string, directory: string) {
-    if (!isModuleName(module)) return { ok: 'unknown', error: 'not a module name' } as const;
-    const answer = await this.#ask(environment, IMPORT, { module, directory }, IMPORT_MS);
-    if (!answer.ok) return { ok: 'unknown', error: answer.error } as const;
-    const value = answer.value as { readonly own?: string; readonly ok?: boolean; readonly error?: string };
-    if (value.own !== undefined) {
-      return { ok: 'unknown', error: `${module} is a file of the project itself (${value.own})` } as const;
-    }
-    return { ok: value.ok === true, error: value.error ?? '' };
+  imports(environment: PythonEnvironment, module: string, directory: string) {
+    return importModule(this.#deps.run, { interpreter: environment.interpreter, module, directory });
   }
 
   async distributions(environment: PythonEnvironment) {
@@ -288,6 +281,34 @@ class Probe implements PythonProbe {
 /** A dotted ASCII identifier: nothing else is ever looked for, let alone installed. */
 export function isModuleName(text: string): boolean {
   return text.length <= 200 && /^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*$/.test(text);
+}
+
+/** Imports a module in a child of that interpreter. What the project itself provides is never run: `unknown`. */
+export async function importModule(
+  run: Run,
+  { interpreter, module, directory, signal }: ImportRequest,
+): Promise<{ readonly ok: boolean | 'unknown'; readonly error: string }> {
+  if (!isModuleName(module)) return { ok: 'unknown', error: 'not a module name' };
+  const answer = await askPython(run, {
+    interpreter,
+    owner: dirname(dirname(interpreter)),
+    script: IMPORT,
+    data: { module, directory },
+    timeoutMs: IMPORT_MS,
+    ...(signal ? { signal } : {}),
+  });
+  if (!answer.ok) return { ok: 'unknown', error: answer.error };
+  const value = answer.value as { readonly own?: string; readonly ok?: boolean; readonly error?: string };
+  if (value.own !== undefined) return { ok: 'unknown', error: `${module} is part of the project (${value.own})` };
+  return { ok: value.ok === true, error: value.error ?? '' };
+}
+
+export interface ImportRequest {
+  readonly interpreter: string;
+  readonly module: string;
+  /** The project: what it provides itself is not imported. */
+  readonly directory: string;
+  readonly signal?: AbortSignal;
 }
 
 async function describe(run: Run, interpreter: string, venv: string): Promise<Description | null> {

@@ -2,5 +2,6 @@
 // folder and with the check union.
 
 import type { AnyCheckRunner } from '../contract.ts';
+import { pythonImport } from './python-import.ts';
 
-export const checks: readonly AnyCheckRunner[] = [];
+export const checks: readonly AnyCheckRunner[] = [pythonImport];

@@ -2,5 +2,6 @@
 // with the folder and with the step union.
 
 import type { AnyEffect } from '../contract.ts';
+import { pipInstall } from './pip-install.ts';
 
-export const effects: readonly AnyEffect[] = [];
+export const effects: readonly AnyEffect[] = [pipInstall];
