@@ -2,6 +2,30 @@
 // folder and with the check union.
 
 import type { AnyCheckRunner } from '../contract.ts';
+import { health } from './health.ts';
+import { http } from './http.ts';
+import { portFree } from './port-free.ts';
+import { portOwner } from './port-owner.ts';
 import { pythonImport } from './python-import.ts';
+import { resolves } from './resolves.ts';
+import { runCheck } from './run.ts';
+import { runningAnew } from './running-anew.ts';
+import { sqliteSound } from './sqlite-sound.ts';
+import { tcp } from './tcp.ts';
+import { timePassed } from './time-passed.ts';
+import { writable } from './writable.ts';
 
-export const checks: readonly AnyCheckRunner[] = [pythonImport];
+export const checks: readonly AnyCheckRunner[] = [
+  health,
+  http,
+  portFree,
+  portOwner,
+  pythonImport,
+  resolves,
+  runCheck,
+  runningAnew,
+  sqliteSound,
+  tcp,
+  timePassed,
+  writable,
+];
