@@ -2,5 +2,6 @@
 // compares this list with the folder.
 
 import type { Fix } from './contract.ts';
+import installPythonPackage from './install-python-package.ts';
 
-export const fixes: readonly Fix[] = [];
+export const fixes: readonly Fix[] = [installPythonPackage];

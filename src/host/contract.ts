@@ -283,6 +283,8 @@ export type PinChoice =
   | { readonly kind: 'pinned'; readonly pin: Pin; readonly constraint: string; readonly hashes: readonly string[] }
   /** No plain requirement names a candidate; near misses are names of the project that look alike. */
   | { readonly kind: 'none'; readonly nearMisses: readonly string[] }
+  /** No file of the project names it, but an installed distribution requires it. */
+  | { readonly kind: 'required'; readonly name: string; readonly constraint: string; readonly by: string }
   /** The project does name one, but in a way that must not be installed unasked, or contradicts itself. */
   | { readonly kind: 'unclear'; readonly reason: string };
 

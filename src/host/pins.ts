@@ -274,11 +274,14 @@ function lineOf(text: string, needle: string): number {
 
 // ---------------------------------------------------------------- the choice
 
+/** A choice that the project's own files alone can give. */
+export type ProjectChoice = Exclude<PinChoice, { readonly kind: 'required' }>;
+
 /**
  * The one plain requirement that names a candidate. Lock files beat manifests, exact versions beat
  * ranges, and a project that contradicts itself is never interpreted.
  */
-export function choosePin(pins: readonly Pin[], candidates: readonly string[]): PinChoice {
+export function choosePin(pins: readonly Pin[], candidates: readonly string[]): ProjectChoice {
   const wanted = new Set(candidates.map(normalizeName));
   const named = pins.filter((pin) => wanted.has(normalizeName(pin.name)));
   const [first] = named;
@@ -298,11 +301,11 @@ const SOURCE = {
   registry: 'the index',
 } as const satisfies Record<Pin['kind'], string>;
 
-function unclear(reason: string): PinChoice {
+function unclear(reason: string): ProjectChoice {
   return { kind: 'unclear', reason };
 }
 
-function chooseVersion(named: readonly Pin[], first: Pin): PinChoice {
+function chooseVersion(named: readonly Pin[], first: Pin): ProjectChoice {
   const locked = named.filter((pin) => pin.version !== null && (LOCKS as readonly string[]).includes(pin.file));
   const exact = locked.length > 0 ? locked : named.filter((pin) => pin.version !== null);
   const [pin] = exact;

@@ -93,6 +93,10 @@ for text in data["texts"]:
             elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
                 names.add(node.module)
                 names.update(node.module + "." + alias.name for alias in node.names if alias.name != "*")
+            elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+                called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                if called in ("import_module", "__import__") and isinstance(node.args[0].value, str):
+                    names.add(node.args[0].value)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         pass
     result.append(sorted(names))
@@ -111,6 +115,28 @@ def holds(text):
     except Exception:
         return False
 answer([holds(text) for text in data["markers"]])
+`;
+
+/** Which installed distribution requires one of these names, and in which versions. */
+export const REQUIRED_BY = `
+import importlib.metadata as metadata, re, sys
+if data["pip"]:
+    sys.path.insert(0, data["pip"])
+from pip._vendor.packaging.requirements import Requirement
+if data["pip"]:
+    sys.path.remove(data["pip"])
+wanted, found = set(data["names"]), []
+for dist in metadata.distributions():
+    for text in dist.requires or []:
+        try:
+            requirement = Requirement(text)
+            name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+            applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        except Exception:
+            continue
+        if name in wanted and applies and not requirement.url:
+            found.append({"name": name, "constraint": str(requirement.specifier), "by": dist.metadata["Name"]})
+answer(found)
 `;
 
 /**

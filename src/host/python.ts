@@ -18,7 +18,7 @@ import { findIndex, isIndexUrl, withoutCredentials } from './package-index.ts';
 import { pipImportPath, resolveWheels, type PipTarget, type PipTool } from './pip.ts';
 import { choosePin, collectPins } from './pins.ts';
 import { askPython } from './python-child.ts';
-import { DESCRIBE, DISTRIBUTIONS, IMPORT, IMPORTS_OF, MARKERS, STANDARD } from './python-scripts.ts';
+import { DESCRIBE, DISTRIBUTIONS, IMPORT, IMPORTS_OF, MARKERS, REQUIRED_BY, STANDARD } from './python-scripts.ts';
 import { normalizeName, type RequirementPin } from './requirements.ts';
 
 export interface PythonProbeDeps {
@@ -161,7 +161,8 @@ class Probe implements PythonProbe {
     candidates: readonly string[],
   ): Promise<PinChoice> {
     const { pins } = await collectPins(this.#deps.files, directory);
-    return choosePin(await this.#applicable(environment, pins, candidates), candidates);
+    const choice = choosePin(await this.#applicable(environment, pins, candidates), candidates);
+    return choice.kind === 'none' ? ((await this.#requirement(environment, candidates)) ?? choice) : choice;
   }
 
   async resolve(
@@ -177,6 +178,19 @@ class Probe implements PythonProbe {
     return index === null
       ? { kind: 'impossible', reason: 'no package index is known' }
       : resolveWheels({ run, target }, index, wanted, await this.#applicable(environment, pins, null));
+  }
+
+  /** What an installed distribution says about a candidate: enough to ask with, never enough to act on. */
+  async #requirement(environment: PythonEnvironment, candidates: readonly string[]): Promise<PinChoice | null> {
+    const target = await pipTarget(this.#deps.run, environment.interpreter);
+    if (typeof target === 'string') return null;
+    const names = candidates.map(normalizeName);
+    const answer = await this.#ask(environment, REQUIRED_BY, { names, pip: pipImportPath(target) });
+    const found = answer.ok ? (answer.value as { name: string; constraint: string; by: string }[]) : [];
+    const [first] = found;
+    if (first === undefined || found.some((other) => other.name !== first.name)) return null;
+    const constraint = [...new Set(found.map((f) => f.constraint).filter((c) => c !== ''))].join(',');
+    return { kind: 'required', name: first.name, constraint, by: first.by };
   }
 
   #ask(environment: PythonEnvironment, script: string, data: Readonly<Record<string, unknown>>, timeoutMs?: number) {

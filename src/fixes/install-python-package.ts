@@ -1,0 +1,238 @@
+// A module is missing: install the distribution that the project itself pins for it, into the
+// service's own venv. Any other name, however plausible, is left to a person.
+
+import type { Facts } from '../core/facts.ts';
+import type { Check } from '../core/plan.ts';
+import type { PinChoice, Probe, PythonEnvironment, ResolvedWheel, ServiceFacts } from '../host/contract.ts';
+import { defineFix, later, notApplicable, propose, refuse, type FixContext } from './contract.ts';
+
+export default defineFix({
+  name: 'install-python-package',
+  family: 'install-package',
+  title: 'Install a missing Python package',
+  handles: ['import_error'],
+  risk: 'reversible',
+  scope: 'service',
+  autonomy: 'auto',
+  order: 40,
+  diagnose,
+  drills: [
+    {
+      given: 'a module that requirements.txt pins is missing from the venv',
+      world: async (kit) => {
+        await kit.write('main.py', 'import wordtrim\n');
+        await kit.write('requirements.txt', 'wordtrim==1.2.0\n');
+        await kit.venv([wordtrim('1.2.0'), wordtrim('2.0.0')]);
+      },
+      facts: { module: 'wordtrim', file: '{directory}/main.py', exception: 'ModuleNotFoundError' },
+      type: 'import_error',
+      expect: ['pip-install'],
+    },
+    {
+      given: 'the module comes from a distribution of another name, with a dependency that is pinned too',
+      world: async (kit) => {
+        await kit.write('main.py', 'from yaml import safe_load\n');
+        await kit.write('pyproject.toml', '[project]\nname = "x"\ndependencies = ["PyYAML>=6,<7", "textbase==1.5"]\n');
+        const yaml = { name: 'PyYAML', files: { 'yaml/__init__.py': 'def safe_load(text): return text\n' } };
+        await kit.venv([
+          { ...yaml, version: '6.0.1', requires: ['textbase'] },
+          { ...yaml, version: '7.0' },
+          { name: 'textbase', version: '1.5', files: { 'textbase.py': '' } },
+        ]);
+      },
+      facts: { module: 'yaml', exception: 'ModuleNotFoundError' },
+      type: 'import_error',
+      expect: ['pip-install'],
+    },
+    {
+      given: 'the project imports a module that none of its files pins',
+      world: async (kit) => {
+        await kit.write('main.py', 'import wordtrim\n');
+        await kit.write('requirements.txt', 'wordtrin==1.2.0\n# wordtrim==1.2.0\n');
+        await kit.venv([wordtrim('1.2.0')]);
+      },
+      facts: { module: 'wordtrim', file: '{directory}/main.py' },
+      type: 'import_error',
+      expect: 'refused',
+    },
+    {
+      given: 'the module is pinned, but only a comment speaks of it',
+      world: async (kit) => {
+        await kit.write('main.py', '# import wordtrim\n');
+        await kit.write('requirements.txt', 'wordtrim==1.2.0\n');
+        await kit.venv([wordtrim('1.2.0')]);
+      },
+      facts: { module: 'wordtrim', file: '{directory}/main.py' },
+      type: 'import_error',
+      expect: 'refused',
+    },
+    {
+      given: 'the service has no venv of its own',
+      world: async (kit) => {
+        await kit.write('main.py', 'import wordtrim\n');
+        await kit.write('requirements.txt', 'wordtrim==1.2.0\n');
+      },
+      facts: { module: 'wordtrim', file: '{directory}/main.py' },
+      type: 'import_error',
+      expect: 'refused',
+    },
+    {
+      given: 'the module can be imported by now',
+      world: async (kit) => {
+        await kit.write('main.py', 'import wordtrim\n');
+        await kit.write('requirements.txt', 'wordtrim==1.2.0\n');
+        await kit.venv([{ ...wordtrim('1.2.0'), installed: true }]);
+      },
+      facts: { module: 'wordtrim', file: '{directory}/main.py' },
+      type: 'import_error',
+      expect: 'not-applicable',
+    },
+  ],
+});
+
+async function diagnose({ incident, service, probe }: FixContext) {
+  const { python } = probe;
+  const { module } = incident.facts;
+  if (module === undefined || !isAboutPython(incident.facts)) return notApplicable('no Python module is named');
+  if (!MODULE.test(module)) return refuse('what the log calls a module is no module name; nothing is installed for it');
+
+  const environment = await python.environment(service);
+  if (environment === null) return refuse('the service has no venv of its own, and the system Python is never changed');
+  if (await python.isStandard(environment, module)) return refuse(`${module} is part of Python itself, not a package`);
+  const own = await python.ownModule(service.directory, module);
+  if (own !== null) return refuse(`${module} is the project's own (${own}): not a missing package`);
+
+  const importer = await findImporter(probe, environment, service, incident.facts);
+  if (importer === null) return refuse(`no file that the log names, or of the project, really imports ${module}`);
+  const now = await python.imports(environment, module, service.directory);
+  if (now.ok === true) return notApplicable(`${module} can be imported now`);
+  if (!isMissing(module, now.error)) return notApplicable(`importing ${module} fails for another reason: ${now.error}`);
+
+  const candidates = await python.distributionsFor(environment, module);
+  const choice = await python.choosePin(environment, service.directory, candidates);
+  if (choice.kind === 'unclear') return refuse(choice.reason);
+  if (choice.kind === 'none')
+    return refuse(`no requirement of the project provides ${module}${like(choice.nearMisses)}`);
+
+  const resolution = await python.resolve(environment, [wanted(choice)], service.directory);
+  if (resolution.kind === 'unreachable') return later(probe.clock.now() + RETRY_MS, resolution.reason);
+  if (resolution.kind === 'impossible') return refuse(resolution.reason);
+  const main = resolution.wheels.find((wheel) => wheel.wanted);
+  const [top = module] = module.split('.');
+  if (!main?.modules.includes(top)) return refuse(`${wanted(choice).name} does not provide ${module}`);
+  return proposal(service, environment, { module, importer, choice, main, wheels: resolution.wheels });
+}
+
+const MODULE = /^[A-Za-z_][A-Za-z0-9_]{0,99}(?:\.[A-Za-z_][A-Za-z0-9_]{0,99}){0,9}$/;
+const RETRY_MS = 60_000;
+
+function isAboutPython({ file, exception }: Facts): boolean {
+  if (file !== undefined && /\.[cm]?[jt]sx?$/.test(file)) return false;
+  return exception === undefined || /(?:^|\.)(?:ModuleNotFoundError|ImportError)$/.test(exception);
+}
+
+/** True when Python says that this very module, or a package on the way to it, is not there. */
+function isMissing(module: string, error: string): boolean {
+  const named = /^ModuleNotFoundError: No module named '([^']+)'/.exec(error)?.[1];
+  return named !== undefined && (named === module || module.startsWith(`${named}.`));
+}
+
+/** The file that the log names must import the module; where it names none of the project, any file of the project. */
+async function findImporter(
+  { files, python }: Probe,
+  environment: PythonEnvironment,
+  { directory }: ServiceFacts,
+  { file, module = '' }: Facts,
+): Promise<string | null> {
+  const named = file === undefined ? null : await files.inside(directory, file);
+  if (named === null) return (await python.importers(environment, directory, module))[0] ?? null;
+  const names = await python.importsOf(environment, named);
+  return names.some((name) => name === module || name.startsWith(`${module}.`)) ? named : null;
+}
+
+type Chosen = Extract<PinChoice, { kind: 'pinned' | 'required' }>;
+
+function wanted(choice: Chosen) {
+  return choice.kind === 'pinned'
+    ? { name: choice.pin.name, constraint: choice.constraint, hashes: choice.hashes }
+    : { name: choice.name, constraint: choice.constraint, hashes: [] };
+}
+
+interface Found {
+  readonly module: string;
+  readonly importer: string;
+  readonly choice: Chosen;
+  readonly main: ResolvedWheel;
+  readonly wheels: readonly ResolvedWheel[];
+}
+
+function proposal(service: ServiceFacts, environment: PythonEnvironment, found: Found) {
+  const { module, importer, choice, main, wheels } = found;
+  const { interpreter, venv, index } = environment;
+  const title = `install ${wheels.map((wheel) => `${wheel.name} ${wheel.version}`).join(', ')} into ${venv}`;
+  const said = choice.kind === 'pinned' ? `${choice.pin.file}:${choice.pin.line} pins` : `${choice.by} requires`;
+  const doubts = reasonsToAsk(environment, choice, wheels);
+  return propose({
+    title,
+    why: `${importer} imports ${module}, which ${interpreter} cannot find. ${said} ${main.name} ${main.version}, which provides it.`,
+    facts: { module, package: main.name, file: importer },
+    steps: [
+      {
+        kind: 'pip-install',
+        title,
+        undo: { kind: 'restore-snapshot' },
+        interpreter,
+        directory: service.directory,
+        index: index ?? '',
+        packages: wheels.map((wheel) => ({
+          name: wheel.name,
+          version: wheel.version,
+          hashes: [wheel.hash],
+          ...(wheel.wanted ? { provides: module } : {}),
+          ...(wheel.replaces === null ? {} : { replaces: wheel.replaces }),
+          ...(wheel.concerns.length === 0 ? {} : { concerns: wheel.concerns }),
+        })),
+      },
+    ],
+    checks: [importCheck(service, interpreter, module), ...healthCheck(service)],
+    resources: [`path:${venv}`],
+    needsRestart: service.command !== null || service.restart !== null,
+    ...(doubts.length === 0 ? {} : { mustAsk: doubts.join('; ') }),
+  });
+}
+
+/** A plan that brings more than the one pinned package, or a doubtful one, is shown before it runs. */
+function reasonsToAsk(environment: PythonEnvironment, choice: Chosen, wheels: readonly ResolvedWheel[]): string[] {
+  const reasons = [...environment.doubts];
+  if (choice.kind === 'required')
+    reasons.push(`only ${choice.by} requires ${choice.name}, no file of the project pins it`);
+  for (const wheel of wheels) {
+    reasons.push(...wheel.concerns.map((concern) => `${wheel.name}: ${concern}`));
+    if (!wheel.wanted && !wheel.pinned)
+      reasons.push(`it also brings ${wheel.name} ${wheel.version}, which nothing pins`);
+    if (wheel.replaces !== null && wheel.replaces !== wheel.version) {
+      reasons.push(`it replaces ${wheel.name} ${wheel.replaces} by ${wheel.version}`);
+    }
+  }
+  return reasons;
+}
+
+function importCheck({ directory }: ServiceFacts, interpreter: string, module: string): Check {
+  const title = `${interpreter} imports ${module}`;
+  return { kind: 'python-import', title, proves: 'operation', failsBefore: true, interpreter, module, directory };
+}
+
+function healthCheck({ name, health }: ServiceFacts): Check[] {
+  if (health === null) return [];
+  return [{ kind: 'health', title: `${name} is healthy`, proves: 'operation', failsBefore: false, service: name }];
+}
+
+function like(nearMisses: readonly string[]): string {
+  return nearMisses.length === 0 ? '' : ` (it does require ${nearMisses.join(', ')})`;
+}
+
+const wordtrim = (version: string) => ({
+  name: 'wordtrim',
+  version,
+  files: { 'wordtrim/__init__.py': `__version__ = "${version}"\n` },
+});
