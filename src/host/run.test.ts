@@ -86,6 +86,25 @@ describe('the environment', () => {
   });
 });
 
+describe('the environment of the owner', () => {
+  const own = createRun({ home: '/home/nobody', ownerEnvironment: { PATH: '/opt/none::relative', TOKEN: 'x' } });
+
+  it('is for his own commands only', async () => {
+    expect((await own(['printenv', 'TOKEN'], options({ leash: 'group' }))).stdout).toBe('x\n');
+    expect((await own(['printenv', 'TOKEN'], options({ leash: 'none' }))).stdout).toBe('x\n');
+    expect((await own(['printenv', 'TOKEN'], options())).stdout).toBe('');
+    const path = (await own(['printenv', 'PATH'], options({ leash: 'group' }))).stdout;
+    expect(path).toBe('/opt/none:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n');
+  });
+
+  it.runIf(isRoot)('is not told to another user', async () => {
+    const folder = mkdtempSync(join(directory, 'other-'));
+    chmodSync(directory, 0o755);
+    chownSync(folder, 65_534, 65_534);
+    expect((await own(['printenv', 'TOKEN'], options({ cwd: folder, leash: 'group' }))).stdout).toBe('');
+  });
+});
+
 describe('what is refused before the start', () => {
   it.each([
     ['a NUL', ['echo', 'a\0b']],

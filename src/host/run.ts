@@ -20,6 +20,11 @@ export interface RunnerOptions {
   readonly path?: readonly string[];
   /** HOME of children that run as ourselves. Others get the home of their own user. */
   readonly home: string;
+  /**
+   * What selfheal was started with. Commands of the owner (leash `group` or `none`) find what they would find in his
+   * shell; tools never see any of it. Default: nothing.
+   */
+  readonly ownerEnvironment?: Readonly<Record<string, string>>;
 }
 
 const OUTPUT_CAP = 64 * 1024;
@@ -42,7 +47,8 @@ export function createRun(options: RunnerOptions): Run {
   let tools: LeashTools | undefined;
   return async (argv, runOptions) => {
     tools ??= probeLeashTools((name) => findProgram(name, path));
-    const prepared = prepare(argv, runOptions, { path, home: options.home, tools });
+    const means = { path, home: options.home, owner: options.ownerEnvironment ?? {}, tools };
+    const prepared = prepare(argv, runOptions, means);
     return typeof prepared === 'string' ? notStarted(prepared) : execute(prepared, runOptions);
   };
 }
@@ -60,6 +66,7 @@ interface Prepared {
 interface Means {
   readonly path: readonly string[];
   readonly home: string;
+  readonly owner: Readonly<Record<string, string>>;
   readonly tools: LeashTools;
 }
 
@@ -69,17 +76,23 @@ function prepare(argv: readonly string[], options: RunOptions, means: Means): Pr
   if (name === undefined) return 'an empty command cannot be run';
   if (argv.some((part) => /[\0\n\r]/.test(part))) return 'an argument holds a NUL or a line break';
   if (options.signal?.aborted) return 'aborted before the start';
-  const program = findProgram(name, means.path);
+  const leash = options.leash ?? 'namespace';
+  const path = leash === 'namespace' ? means.path : ownerPath(means);
+  const program = findProgram(name, path);
   if (program === null) return `program not found: ${name}`;
   const cwd = directoryProblem(options.cwd);
   if (cwd !== null) return cwd;
   const owner = ownerOf(options.asOwnerOf ?? options.cwd);
   if (owner === 'unknown') return `cannot tell the owner of ${options.asOwnerOf ?? options.cwd}`;
-  const leash = options.leash ?? 'namespace';
   const mark = randomUUID();
   return {
     argv: leashed([program, ...args], leash, means.tools, owner),
-    env: environment(means, owner, mark, options.env),
+    env: {
+      ...(leash === 'namespace' ? {} : inherited(means, owner)),
+      ...minimal(path, owner, means.home),
+      ...options.env,
+      [RUN_MARK]: mark,
+    },
     owner: changesUser(leash, means.tools) ? null : owner,
     mark,
     namespaced: isNamespaced(leash, means.tools),
@@ -119,20 +132,24 @@ function account(uid: number): { readonly gid: number; readonly home: string } |
   }
 }
 
-function environment(
-  means: Means,
-  owner: Owner | null,
-  mark: string,
-  extra: RunOptions['env'],
-): Record<string, string> {
+/** Where the owner's commands are looked for: his PATH first, and what every system has. */
+function ownerPath(means: Means): readonly string[] {
+  const own = (means.owner.PATH ?? '').split(':').filter((folder) => folder.startsWith('/'));
+  return [...new Set([...own, ...means.path])];
+}
+
+/** Another user's command must not see what only we were told. */
+function inherited(means: Means, owner: Owner | null): Readonly<Record<string, string>> {
+  return owner ? {} : means.owner;
+}
+
+function minimal(path: readonly string[], owner: Owner | null, home: string): Record<string, string> {
   return {
-    PATH: means.path.join(':'),
-    HOME: owner ? (account(owner.uid)?.home ?? '/nonexistent') : means.home,
+    PATH: path.join(':'),
+    HOME: owner ? (account(owner.uid)?.home ?? '/nonexistent') : home,
     LANG: 'C.UTF-8',
     LC_ALL: 'C.UTF-8',
     TERM: 'dumb',
-    ...extra,
-    [RUN_MARK]: mark,
   };
 }
 
