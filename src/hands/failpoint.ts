@@ -1,0 +1,17 @@
+// Dying on purpose: a test ends *hands* at a boundary of the journal. Without SELFHEAL_TEST=1 this does nothing.
+
+/**
+ * Reads `SELFHEAL_FAILPOINT=<name>:<kill|throw>`; the names are those of `listBoundaries`. `kill` is SIGKILL to
+ * ourselves, at which nothing is tidied up.
+ */
+export function failpoint(environment: Readonly<Record<string, string | undefined>>): (point: string) => Promise<void> {
+  const [name, way] = (environment['SELFHEAL_FAILPOINT'] ?? '').split(':');
+  if (environment['SELFHEAL_TEST'] !== '1' || !name) return async () => {};
+  return async (point) => {
+    if (point !== name) return;
+    if (way !== 'kill') throw new Error(`failpoint ${name}`);
+    process.kill(process.pid, 'SIGKILL');
+    // The signal is on its way: nothing more may happen here.
+    await new Promise(() => {});
+  };
+}
