@@ -27,21 +27,23 @@ export async function findConfigFiles(directory: string): Promise<string[]> {
 export async function expandConfigFiles(directory: string, patterns: readonly string[]): Promise<string[]> {
   const found = new Set<string>();
   for (const pattern of patterns)
-    if (picomatch.scan(pattern).isGlob) for (const path of await matching(directory, pattern)) found.add(path);
+    if (picomatch.scan(pattern).isGlob)
+      for (const path of await filesMatching(join(directory, pattern))) found.add(path);
     else found.add(join(directory, pattern));
   return [...found].slice(0, MAX_CONFIG_FILES);
 }
 
-async function matching(directory: string, pattern: string): Promise<string[]> {
+/** Regular files behind an absolute pattern, sorted. Links are not followed. */
+export async function filesMatching(pattern: string): Promise<string[]> {
   const { base, glob } = picomatch.scan(pattern);
+  if (glob === '') return [pattern];
   const matches = picomatch(glob, { dot: true });
-  const start = join(directory, base);
   const recursive = glob.includes('/') || glob.includes('**');
-  const entries = await readdir(start, { recursive, withFileTypes: true }).catch(() => []);
+  const entries = await readdir(base, { recursive, withFileTypes: true }).catch(() => []);
   return entries
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => matches(path.slice(start.length).replace(/^\//, '')))
+    .filter((path) => matches(path.slice(base.length).replace(/^\//, '')))
     .sort();
 }
 

@@ -1,0 +1,79 @@
+// What the command line needs of the program behind it. src/cli.ts fills it in with lazy imports, so that
+// a command loads only what it uses, and faces stay below the composition root.
+
+import type { Config } from '../config/contract.ts';
+import type { LoadOptions } from '../config/load.ts';
+import type { DetectionRow } from '../core/detection.ts';
+import type { Operations } from '../operations.ts';
+import type { Log } from '../telemetry/log.ts';
+
+/** A running monitor. */
+export interface RunningApp {
+  /** Resolves once the sources are followed. */
+  start(): Promise<{ readonly dashboard: string | null; readonly gateway: string | null }>;
+  /** Ends everything in order; further calls share the first. */
+  stop(): Promise<void>;
+}
+
+export type ScanStep =
+  | {
+      readonly kind: 'found';
+      readonly input: string;
+      readonly rows: readonly DetectionRow[];
+      readonly lines: number;
+      readonly readBytes: number;
+      readonly totalBytes: number | null;
+    }
+  | { readonly kind: 'problem'; readonly input: string; readonly message: string };
+
+export interface ScanRequest {
+  /** Paths; `-` is the given standard input. */
+  readonly files: readonly string[];
+  readonly stdin: AsyncIterable<Uint8Array>;
+  readonly since: number | undefined;
+  readonly signal: AbortSignal;
+  /** Own rules and severities come from here. */
+  readonly config: Config | null;
+}
+
+/** One thing that `doctor` looked at. */
+export interface Finding {
+  readonly name: string;
+  readonly state: 'ok' | 'warning' | 'problem';
+  readonly text: string;
+  /** What to do about it. */
+  readonly advice?: string;
+}
+
+export interface RuleTest {
+  readonly rows: readonly DetectionRow[];
+  /** Samples of the user's rules that do not behave as they say. */
+  readonly problems: readonly string[];
+}
+
+export interface Composition {
+  loadConfig(options: LoadOptions): Promise<Config>;
+  createApp(config: Config, log: Log): Promise<RunningApp>;
+  openOperations(config: Config): Promise<Operations>;
+  /** Files behind the glob patterns of a configuration's services. */
+  logFiles(config: Config): Promise<readonly string[]>;
+  scan(request: ScanRequest): AsyncIterable<ScanStep>;
+  doctor(config: Config | null, signal: AbortSignal): AsyncIterable<Finding>;
+  testRules(file: string, text: string | null): Promise<RuleTest>;
+  /** True when every fault was healed. */
+  demo(options: DemoOptions): Promise<boolean>;
+}
+
+export interface Paint {
+  readonly dim: (text: string) => string;
+  readonly bold: (text: string) => string;
+  readonly good: (text: string) => string;
+  readonly bad: (text: string) => string;
+  readonly accent: (text: string) => string;
+}
+
+export interface DemoOptions {
+  readonly write: (text: string) => void;
+  readonly paint: Paint;
+  readonly signal: AbortSignal;
+}

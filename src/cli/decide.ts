@@ -1,0 +1,62 @@
+// Decisions of a person: approve, deny, roll back, silence, pause, resume. Each is stored with who took it.
+
+import { parseDuration } from '../config/values.ts';
+import { oneLine } from '../core/visible.ts';
+import type { ActionAnswer, Operations } from '../operations.ts';
+import { answer } from './answer.ts';
+import { ask, type CliContext, type CommonOptions, EXIT, type Exit, UsageError } from './context.ts';
+
+type Wish = (operations: Operations) => Promise<ActionAnswer>;
+
+function act(context: CliContext, options: CommonOptions, wish: Wish): Promise<Exit> {
+  return ask(context, options, async (operations) => {
+    const done = await wish(operations);
+    await answer(context, options, done, ({ ok, message }, { colors }) => [
+      `${ok ? colors.green('✓') : colors.red('✗')} ${oneLine(message, 1000)}`,
+    ]);
+    return done.ok ? EXIT.ok : EXIT.badNews;
+  });
+}
+
+export function decide(
+  context: CliContext,
+  verb: 'approve' | 'deny',
+  id: string,
+  options: CommonOptions & { readonly hash?: string },
+): Promise<Exit> {
+  return act(context, options, async (operations) => {
+    const hash = options.hash === undefined ? undefined : await wholeHash(operations, id, options.hash);
+    return operations[verb](id, context.person, hash);
+  });
+}
+
+/** People type the first characters; the decision is about the whole. */
+async function wholeHash(operations: Operations, id: string, start: string): Promise<string> {
+  if (!/^[0-9a-f]{6,64}$/.test(start))
+    throw new UsageError('--hash: expected at least six characters of the plan’s hash');
+  const plan = (await operations.incident(id))?.plan;
+  return plan?.hash.startsWith(start) ? plan.hash : start;
+}
+
+export function rollback(context: CliContext, id: string, options: CommonOptions): Promise<Exit> {
+  return act(context, options, (operations) => operations.rollback(id, context.person));
+}
+
+export function silence(
+  context: CliContext,
+  id: string,
+  options: CommonOptions & { readonly for: string },
+): Promise<Exit> {
+  const forMs = parseDuration(options.for);
+  if (forMs === null || forMs === 0)
+    throw new UsageError(`--for: expected a duration such as 2h, found "${options.for}"`);
+  return act(context, options, (operations) => operations.silence(id, forMs, context.person));
+}
+
+export function pause(context: CliContext, reason: string, options: CommonOptions): Promise<Exit> {
+  return act(context, options, (operations) => operations.pause(context.person, reason));
+}
+
+export function resume(context: CliContext, options: CommonOptions): Promise<Exit> {
+  return act(context, options, (operations) => operations.resume(context.person));
+}

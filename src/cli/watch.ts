@@ -1,0 +1,70 @@
+// `watch` and `run`: the monitor in the foreground until it is told to stop.
+
+import type { Flags } from '../config/load.ts';
+import type { Config } from '../config/contract.ts';
+import { redact } from '../core/redact.ts';
+import { createLog, type LogLevel } from '../telemetry/log.ts';
+import { type CliContext, type CommonOptions, EXIT, type Exit, load, UsageError } from './context.ts';
+
+export interface WatchOptions extends CommonOptions {
+  readonly autoFix: boolean;
+  readonly logLevel: LogLevel;
+  readonly state?: string;
+}
+
+export async function watch(context: CliContext, options: WatchOptions): Promise<Exit> {
+  const config = await load(context, options, { flags: flagsOf(options) });
+  if (config.services.length === 0)
+    throw new UsageError(
+      config.file === null
+        ? 'there is no configuration: `selfheal init` writes one, `selfheal run -- CMD` needs none'
+        : `${config.file} names no services; there is nothing to watch`,
+    );
+  return monitor(context, config, options);
+}
+
+export async function supervise(
+  context: CliContext,
+  command: readonly string[],
+  options: WatchOptions & { readonly name?: string },
+): Promise<Exit> {
+  const flags = { ...flagsOf(options), command, ...(options.name !== undefined && { name: options.name }) };
+  return monitor(context, await load(context, options, { flags }), options);
+}
+
+function flagsOf(options: WatchOptions): Flags {
+  return {
+    ...(options.autoFix === false && { autoFix: false }),
+    ...(options.state !== undefined && { state: options.state }),
+  };
+}
+
+async function monitor(context: CliContext, config: Config, options: WatchOptions): Promise<Exit> {
+  const log = createLog({
+    stream: context.stderr,
+    clock: context.clock,
+    level: options.logLevel,
+    json: options.json ?? false,
+    redact,
+  });
+  const app = await context.composition.createApp(config, log);
+  try {
+    const { dashboard, gateway } = await app.start();
+    const addresses = [dashboard && `dashboard ${dashboard}`, gateway && `gateway ${gateway}`].filter(Boolean);
+    if (options.json) await context.out.json({ event: 'ready', dashboard, gateway, pid: process.pid });
+    else await context.out.line(['selfheal ready', ...addresses].join('  '));
+    await context.out.flush();
+    await aborted(context.signal);
+    log.info('stopping');
+  } finally {
+    await app.stop();
+  }
+  return EXIT.ok;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
