@@ -15,9 +15,8 @@ export async function createDetector(
   config: Config | null,
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<ErrorDetector> {
-  const secrets = await collectSecrets(config, environment);
-  const userRules = config.rules.length
-    ? await (await import('./engine/user-rules.ts')).loadUserRules(config.rules)
-    : [];
+  const secrets = config ? await collectSecrets(config, environment) : [];
+  const files = config?.rules ?? [];
+  const userRules = files.length ? await (await import('./engine/user-rules.ts')).loadUserRules(files) : [];
   return new ErrorDetector({ handledTypes: HANDLED_TYPES, userRules, knownSecrets: () => secrets });
 }

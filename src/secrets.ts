@@ -19,7 +19,11 @@ export async function collectSecrets(
   const named = [...fromFiles, environment].flatMap((variables) =>
     Object.entries(variables).flatMap(([name, value]) => (value && SECRET_NAME.test(name) ? [value] : [])),
   );
-  const own = [config.telegram?.token, config.webhook?.secret, ...(config.gateway?.upstreams.map((u) => u.apiKey) ?? [])];
+  const own = [
+    config.telegram?.token,
+    config.webhook?.secret,
+    ...(config.gateway?.upstreams.map((u) => u.apiKey) ?? []),
+  ];
   const all = [...named, ...own.flatMap((secret) => (secret ? [secret.reveal()] : []))];
   return [...new Set(all.filter((value) => value.length >= SHORTEST && !value.startsWith('/')))];
 }

@@ -1,0 +1,128 @@
+// The composition root: configuration in, a running monitor out. The command line, the library and
+// the demo all start selfheal through this file; there is no second path.
+
+import { createHash } from 'node:crypto';
+import type { Config } from './config/contract.ts';
+import type { Clock } from './core/clock.ts';
+import { createDetector } from './detector.ts';
+import { redact } from './core/redact.ts';
+import type { ErrorDetector } from './engine/detector.ts';
+import { AutoFixer, type HealingChange } from './engine/fixer.ts';
+import { Planner } from './engine/planner.ts';
+import { fixes } from './fixes/index.ts';
+import { callHands } from './hands/client.ts';
+import { systemClock } from './host/clock.ts';
+import { createMachine, type Machine } from './host/machine.ts';
+import { createOperations, type Operations } from './operations.ts';
+import { StoreError, VALUE_KEYS, type Store } from './store/contract.ts';
+import { lockDaemon, openStore, runningDaemon, startTicksOf } from './store/index.ts';
+
+import { collectSecrets } from './secrets.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What daemon and one-shot commands alike are built on. */
+export interface Base {
+  readonly config: Config;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly machine: Machine;
+  readonly detector: ErrorDetector;
+  readonly planner: Planner;
+  readonly fixer: AutoFixer;
+  /** Masks everything that looks like a secret, and the known secrets of this host. */
+  readonly redact: (text: string) => string;
+  /** Sets who hears of stored changes. */
+  readonly listeners: { changed: (change: HealingChange) => void | Promise<void> };
+}
+
+export interface BaseOptions {
+  readonly config: Config;
+  /** Environment selfheal was started with: package indexes are pinned from it, supervised programs inherit it. */
+  readonly environment: Environment;
+  readonly clock?: Clock;
+}
+
+/** Opens the store and puts the parts together. Nothing runs yet. Rejects with a `StoreError`. */
+export async function createBase({ config, environment, clock = systemClock }: BaseOptions): Promise<Base> {
+  const store = await openStore({ directory: config.state, clock });
+  const machine = createMachine({
+    services: config.services,
+    node: config.node,
+    store,
+    clock,
+    stateDirectory: config.state,
+    environment,
+  });
+  const secrets = await collectSecrets(config, environment);
+  const listeners: Base['listeners'] = { changed: () => {} };
+  const planner = new Planner({ config, fixes, probe: machine.probe, store, clock, node: config.node, digest: sha256 });
+  const fixer = new AutoFixer({
+    config,
+    store,
+    planner,
+    clock,
+    owner: `${process.pid}:${startTicksOf(process.pid)}`,
+    hands: (plan, verb, signal) => callHands({ stateDirectory: config.state, plan, verb, signal, run: machine.run }),
+    changed: (change) => listeners.changed(change),
+  });
+  return {
+    config,
+    store,
+    clock,
+    machine,
+    detector: await createDetector(config, environment),
+    planner,
+    fixer,
+    redact: (text) => redact(text, secrets),
+    listeners,
+  };
+}
+
+/**
+ * Operations for one-shot commands: questions are answered from the store; wishes go to the running daemon, or
+ * are carried out here when there is none.
+ *
+ * @example
+ * const operations = await openOperations({ config, environment: process.env });
+ * try { console.log(await operations.health()); } finally { await operations.close(); }
+ */
+export async function openOperations(options: BaseOptions): Promise<Operations> {
+  const base = await createBase(options);
+  return operationsOn(base, { here: false, close: () => base.store.close() });
+}
+
+/** The same operations on parts that are there already. */
+export function operationsOn(base: Base, { here, close }: { here: boolean; close: () => Promise<void> }): Operations {
+  const { config } = base;
+  return createOperations({
+    ...base,
+    node: config.node,
+    probe: base.machine.probe,
+    explain: (text) => base.detector.explain(text),
+    daemon: async () => {
+      const daemon = here ? { pid: process.pid } : await runningDaemon(config.state);
+      return { running: daemon !== null, here, pid: daemon?.pid ?? null };
+    },
+    alone: (work) => alone(base, work),
+    changed: (change) => base.listeners.changed(change),
+    close,
+  });
+}
+
+/** Acts without a daemon, as the only one on this host. */
+async function alone(base: Base, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const lock = await lockDaemon(base.config.state);
+  if ('heldBy' in lock)
+    throw new StoreError('locked', `selfheal is already at work as pid ${lock.heldBy.pid}; try again`);
+  try {
+    await base.store.setValue(VALUE_KEYS.services, base.config.services);
+    await work(new AbortController().signal);
+  } finally {
+    await lock.release();
+  }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -1,0 +1,225 @@
+// SelfHealingMonitor: the daemon as a class. It holds the host's lock, runs the three flows (watch,
+// heal, tell) until it is stopped, and closes everything in reverse order.
+
+import { createBase, operationsOn, type Base, type Environment } from './app.ts';
+import { createTelegramMemory } from './chat/memory.ts';
+import { startTelegramChat } from './chat/telegram.ts';
+import type { Config } from './config/contract.ts';
+import type { Clock } from './core/clock.ts';
+import type { Incident } from './core/incident.ts';
+import { createGoodCopies } from './engine/good-copies.ts';
+import { Incidents } from './engine/incidents.ts';
+import { sweep } from './engine/sweep.ts';
+import { createTelling, type Telling } from './engine/telling.ts';
+import { WatchFlow } from './engine/watch.ts';
+import { createSupervisor, type SupervisorControl } from './host/supervisor.ts';
+import type { Notifier } from './notifiers/contract.ts';
+import { createTelegramNotifier, createWebhookNotifier } from './notifiers/index.ts';
+import type { Operations } from './operations.ts';
+import { createSources } from './sources/index.ts';
+import { StoreError, VALUE_KEYS, type BlindStreams } from './store/contract.ts';
+import { lockDaemon, watchStore } from './store/index.ts';
+import { Teardown } from './teardown.ts';
+import type { Log } from './telemetry/log.ts';
+
+export interface MonitorOptions {
+  readonly config: Config;
+  /** Environment selfheal was started with; supervised programs inherit it. */
+  readonly environment: Environment;
+  readonly log: Log;
+  /** Who is told besides the channels of the configuration. */
+  readonly notifiers?: readonly Notifier[];
+  /** Gets every byte a supervised program writes, for a person who watches. */
+  readonly echo?: (stream: 'stdout' | 'stderr', bytes: Uint8Array) => void;
+  readonly clock?: Clock;
+  /** Called after every stored change of an incident. */
+  readonly onChange?: (incident: Incident) => void;
+}
+
+/** Where a started monitor can be reached. */
+export interface Ready {
+  readonly pid: number;
+  readonly dashboard: string | null;
+  readonly gateway: string | null;
+}
+
+/** Longest wait for sources that never say that they follow: five seconds. */
+const READY_MS = 5_000;
+
+/**
+ * @example
+ * const monitor = new SelfHealingMonitor({ config, environment: process.env, log });
+ * await monitor.start();
+ * console.log(await monitor.operations.health());
+ * await monitor.stop();
+ */
+export class SelfHealingMonitor {
+  readonly #options: MonitorOptions;
+  readonly #teardown = new Teardown();
+  readonly #stopping = new AbortController();
+  #operations: Operations | null = null;
+
+  constructor(options: MonitorOptions) {
+    this.#options = options;
+  }
+
+  /** The same questions and wishes as on the command line. Throws before `start`. */
+  get operations(): Operations {
+    if (!this.#operations) throw new Error('the monitor is not started yet: await start() first');
+    return this.#operations;
+  }
+
+  /**
+   * Takes the host's lock, opens everything and resolves once all sources are followed. Rejects with a `StoreError`
+   * (`locked` when another monitor runs on this state folder); then nothing is left open.
+   */
+  async start(): Promise<Ready> {
+    try {
+      return await this.#start();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  /** Stops all flows, stores what was read, ends supervised programs and closes. Further calls share the first. */
+  stop(): Promise<void> {
+    this.#stopping.abort();
+    return this.#teardown.run((name, error) => this.#options.log.error('something did not close', { name, error }));
+  }
+
+  /** Wiring only, in the order in which things must exist: long, straight, and backwards again in `stop`. */
+  async #start(): Promise<Ready> {
+    const { config, log } = this.#options;
+    await this.#lock();
+    const base = await createBase(this.#options);
+    this.#teardown.add('store', () => base.store.close());
+    const { store, clock, machine } = base;
+    await store.setValue(VALUE_KEYS.services, config.services);
+    await store.setValue(VALUE_KEYS.blind, {});
+
+    const telling = this.#telling(base);
+    base.listeners.changed = ({ incident }) => this.#heard(incident, telling);
+    this.#operations = operationsOn(base, { here: true, close: async () => {} });
+
+    const supervisor = this.#supervisor(base);
+    const ring = await watchStore(config.state, () => {
+      base.fixer.wake();
+      supervisor.wake();
+    });
+    this.#teardown.add('doorbell', () => ring.close());
+
+    const copies = createGoodCopies({ store, files: machine.probe.files, git: machine.probe.git, clock });
+    this.#flow('good copies', (signal) =>
+      sweep(
+        {
+          config,
+          store,
+          clock,
+          keep: (service) => copies.look(service),
+          problem: (message, error) => log.warn(message, { error }),
+        },
+        signal,
+      ),
+    );
+    this.#flow('telling', (signal) => telling.run(signal));
+    this.#flow('healing', (signal) => base.fixer.run(signal));
+    await this.#watch(base, telling, supervisor);
+    await supervisor.startAll();
+    this.#flow('supervisor', (signal) => supervisor.serve(signal));
+    await this.#chat(base, this.#operations);
+    return { pid: process.pid, dashboard: null, gateway: null };
+  }
+
+  async #lock(): Promise<void> {
+    const { state } = this.#options.config;
+    const lock = await lockDaemon(state);
+    if ('heldBy' in lock) throw new StoreError('locked', `selfheal already runs on ${state} as pid ${lock.heldBy.pid}`);
+    this.#teardown.add('lock', () => lock.release());
+  }
+
+  /** Runs beside everything else until the stop, and is waited for there. A flow that breaks stops nothing but is loud. */
+  #flow(name: string, run: (signal: AbortSignal) => Promise<void>): void {
+    const done = run(this.#stopping.signal).catch((error) => this.#options.log.error('a flow broke', { name, error }));
+    this.#teardown.add(name, () => done);
+  }
+
+  #telling(base: Base): Telling {
+    const { config, log } = this.#options;
+    const notifiers = [...(this.#options.notifiers ?? [])];
+    if (config.telegram)
+      notifiers.push(createTelegramNotifier(config.telegram, createTelegramMemory(base.store, base.clock)));
+    if (config.webhook) notifiers.push(createWebhookNotifier(config.webhook, base.clock));
+    return createTelling({
+      store: base.store,
+      notifiers,
+      config,
+      clock: base.clock,
+      log: (message, fields) => log.info(message, fields),
+    });
+  }
+
+  #supervisor(base: Base): SupervisorControl {
+    const { config, environment } = this.#options;
+    const services = config.services.flatMap((s) => (s.command ? [{ ...s, command: s.command }] : []));
+    const supervisor = createSupervisor({
+      services,
+      store: base.store,
+      clock: base.clock,
+      run: base.machine.run,
+      stateDirectory: config.state,
+      environment: Object.fromEntries(
+        Object.entries(environment).flatMap(([k, v]) => (v === undefined ? [] : [[k, v]])),
+      ),
+    });
+    this.#teardown.add('supervised programs', () => supervisor.close());
+    return supervisor;
+  }
+
+  async #watch(base: Base, telling: Telling, supervisor: SupervisorControl): Promise<void> {
+    const { config, log, echo } = this.#options;
+    const { store, clock } = base;
+    const blind = new Map<string, BlindStreams[string]>();
+    const flow = new WatchFlow({
+      sources: createSources(config, { supervisor, run: base.machine.run, ...(echo ? { echo } : {}) }),
+      detector: base.detector,
+      incidents: new Incidents({ store, clock, node: config.node, redact: base.redact }),
+      store,
+      clock,
+      changed: async (changes) => {
+        for (const { incident } of changes) await this.#heard(incident, telling);
+        base.fixer.wake();
+      },
+      sight: (stream, lost) => {
+        if (lost) blind.set(stream, { since: lost.since, reason: lost.reason });
+        else blind.delete(stream);
+        log.warn(lost ? 'a source is blind' : 'a source sees again', { stream, reason: lost?.reason ?? '' });
+        void store.setValue(VALUE_KEYS.blind, Object.fromEntries(blind)).catch(() => {});
+      },
+      problem: (message, error) => log.error(message, { error }),
+    });
+    const following = new Promise<void>((resolve) => {
+      this.#flow('watching', (signal) => flow.run(signal, resolve));
+    });
+    await Promise.race([following, clock.sleep(READY_MS, this.#stopping.signal)]);
+  }
+
+  async #chat(base: Base, operations: Operations): Promise<void> {
+    const { config, log } = this.#options;
+    if (!config.telegram) return;
+    const chat = await startTelegramChat({
+      config: config.telegram,
+      operations,
+      store: base.store,
+      clock: base.clock,
+      log: (message, fields) => log.info(message, fields),
+      signal: this.#stopping.signal,
+    });
+    this.#teardown.add('chat', () => chat.stop());
+  }
+
+  async #heard(incident: Incident, telling: Telling): Promise<void> {
+    this.#options.onChange?.(incident);
+    await telling.told(incident);
+  }
+}
