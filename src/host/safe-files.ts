@@ -3,7 +3,21 @@
 
 import { createHash } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
-import { chmod, type FileHandle, link, lstat, open, readlink, rename, unlink } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  type FileHandle,
+  lchown,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readlink,
+  rename,
+  rmdir,
+  symlink,
+  unlink,
+} from 'node:fs/promises';
 import { EffectError } from './contract.ts';
 
 /** Text is UTF-8. A Buffer is for names that are not (a repository may hold any bytes). */
@@ -402,5 +416,54 @@ export async function chmodSafely(path: FilePath, from: number, to: number): Pro
     } finally {
       await handle.close();
     }
+  });
+}
+
+// ---------------------------------------------------------------- putting back
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Makes a folder with this mode; one that is there already stays as it is. */
+export async function makeFolder(path: FilePath, mode: number, owner: Owner): Promise<void> {
+  await withParent(path, async (folder, name) => {
+    const made = await mkdir(folder.entry(name), { mode: 0o700 }).then(
+      () => true,
+      (error: unknown) => {
+        if (codeOf(error) === 'EEXIST') return false;
+        throw error;
+      },
+    );
+    if (!made) return;
+    if (process.getuid?.() === 0) await chown(folder.entry(name), owner.uid, owner.gid);
+    await chmod(folder.entry(name), mode & 0o7777);
+    await folder.sync();
+  });
+}
+
+/** Removes a folder when nothing is in it. */
+export async function removeEmptyFolder(path: FilePath): Promise<void> {
+  await ifFolderExists(path, async (folder, name) => {
+    await rmdir(folder.entry(name)).catch((error: unknown) => {
+      if (!['ENOENT', 'ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(codeOf(error) ?? '')) throw error;
+    });
+  });
+}
+
+/** Removes a link itself, never what it leads to. */
+export async function removeLink(path: FilePath): Promise<void> {
+  await ifFolderExists(path, async (folder, name) => {
+    if ((await lookAt(folder.entry(name)))?.isSymbolicLink()) await removeName(folder, name);
+  });
+}
+
+/** Puts a link back as it was, where nothing stands now. */
+export async function makeLink(path: FilePath, target: Buffer, owner: Owner): Promise<void> {
+  await withParent(path, async (folder, name) => {
+    await symlink(target, folder.entry(name));
+    if (process.getuid?.() === 0) await lchown(folder.entry(name), owner.uid, owner.gid);
+    await folder.sync();
   });
 }
