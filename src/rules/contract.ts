@@ -15,7 +15,10 @@ export interface Pattern {
    * prefixes peeled off. `text`: the whole record. Default `message`.
    */
   readonly on?: 'exception' | 'message' | 'text';
-  /** The record's level must be at least this, where it has one. */
+  /**
+   * The record's level must be at least this, where it has one. Default `warn`: say `info`, `debug` or `trace` where the
+   * text is proof by itself, because the program writes it only when something failed.
+   */
   readonly level?: Level;
   /** Facts that named groups of `match` give, when the group's name is not the fact's name. */
   readonly facts?: Readonly<Record<string, FactName>>;
@@ -24,6 +27,8 @@ export interface Pattern {
   /** 0 to 1, default 0.9. Ties are resolved by confidence, then by the order of the rules. */
   readonly confidence?: number;
   readonly severity?: Severity;
+  /** False: no automatic action can be right; a person or a change of code is needed. Default: as the rule. */
+  readonly fixable?: boolean;
   /** Why this pattern is evidence, and where its text comes from (made to happen, or documentation). */
   readonly because: string;
 }
@@ -40,6 +45,13 @@ export interface Rule {
   readonly type: ErrorType;
   readonly severity: Severity;
   readonly patterns: readonly Pattern[];
+  /** False: no automatic action can be right for any of the patterns. Default true. */
+  readonly fixable?: boolean;
+  /**
+   * Facts that name the problem by themselves: two records that agree on them are one problem, whatever else they say.
+   * Default: the words of the message name it.
+   */
+  readonly identity?: readonly FactName[];
   /** Any of these on the same record vetoes the rule. */
   readonly never?: readonly RegExp[];
   /** What makes the condition end: a later line, silence, or a probe. Default: silence. */

@@ -1,0 +1,385 @@
+// ErrorDetector: bytes and events in, detections out, in stream order. Splits lines, lets the framer join
+// them, reads each interesting record once and asks the rules. Keeps open records between calls.
+
+import { type Detection, detectionRow } from '../core/detection.ts';
+import type { Facts } from '../core/facts.ts';
+import { redact } from '../core/redact.ts';
+import { oneLine } from '../core/visible.ts';
+import type { ErrorType } from '../core/words.ts';
+import type { WhyAnswer } from '../operations.ts';
+import type { Rule } from '../rules/contract.ts';
+import { rules as catalogue } from '../rules/index.ts';
+import type { Block, Event } from '../sources/contract.ts';
+import { completeFacts, factsPass } from './facts.ts';
+import { fingerprintOf, templateOf } from './fingerprint.ts';
+import { type Framed, Framer } from './framer.ts';
+import { type Match, match, type NearMiss } from './matcher.ts';
+import { type Prefilter, prefilterOf } from './prefilter.ts';
+import { type Reading, read, type Stream } from './reading.ts';
+import { compileRules, type MatchRule, wordsOf } from './rule-set.ts';
+
+export interface DetectorOptions {
+  /** Default: the whole catalogue. */
+  readonly rules?: readonly Rule[];
+  /** Rules of the user, compiled by `loadUserRules`; they go before the catalogue. */
+  readonly userRules?: readonly MatchRule[];
+  /** Types some fix handles. Default: none, so nothing is marked fixable. */
+  readonly handledTypes?: ReadonlySet<ErrorType>;
+  /** Exact values that must never appear in a message. */
+  readonly knownSecrets?: () => readonly string[];
+  /** Epoch milliseconds. Default: the system clock. */
+  readonly now?: () => number;
+  /** Where `scanRecentLogs` reads from; needed only for that method. */
+  readonly readLogs?: (files: readonly string[] | undefined) => AsyncIterable<Block>;
+}
+
+interface StreamState {
+  readonly stream: Stream;
+  readonly framer: Framer;
+  /** Bytes of a line whose end has not come yet, as latin1. */
+  rest: string;
+  /** Characters of that line that were left out. */
+  cut: number;
+  restByte: number;
+  nextLine: number;
+  nextByte: number;
+}
+
+/** Longer lines are read up to here: 64 KiB. */
+const LINE_KEPT = 64 * 1024;
+const MESSAGE_KEPT = 300;
+/** Levels as numbers or letters, which no rule's word can find: pino and bunyan, klog, logcat, Ruby, MongoDB. */
+const LEVEL_SHAPES: readonly RegExp[] = [
+  /"level":\s?[56]0\b/,
+  /^[ef][01]\d[0-3]\d \d/,
+  /^\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} +\d+ +\d+ [ef] /,
+  /^\d{4}-\S{10,24} [ef] [a-z]+ +\[/,
+];
+
+export class ErrorDetector {
+  readonly #options: DetectorOptions;
+  readonly #rules: readonly MatchRule[];
+  readonly #prefilter: Prefilter;
+  readonly #streams = new Map<string, StreamState>();
+
+  constructor(options: DetectorOptions = {}) {
+    this.#options = options;
+    this.#rules = [...(options.userRules ?? []), ...compileRules(options.rules ?? catalogue)];
+    const unfiltered = this.#rules.some((rule) => rule.patterns.some((pattern) => pattern.required === null));
+    this.#prefilter = prefilterOf(wordsOf(this.#rules), unfiltered ? [/^/] : LEVEL_SHAPES);
+  }
+
+  /** Takes the next bytes or the next event of a stream; gives the detections that are complete by now. */
+  feed(item: Block | Event): readonly Detection[] {
+    return item.kind === 'event' ? this.#feedEvent(item) : this.#feedBlock(item);
+  }
+
+  /**
+   * Ends open records and gives their detections: of one stream or of all, and only those nothing was added to for
+   * `olderThanMs` (default 0). Call it on a timer while following, and once at the end.
+   */
+  flush(stream?: string, olderThanMs = 0): readonly Detection[] {
+    const out: Detection[] = [];
+    const before = this.#now() - olderThanMs;
+    for (const [name, state] of this.#streams) {
+      if (stream !== undefined && name !== stream) continue;
+      if (olderThanMs === 0) this.#endLine(state);
+      state.framer.flush(olderThanMs === 0 ? undefined : before);
+      out.push(...this.#detect(state));
+    }
+    return out;
+  }
+
+  /** True while a record waits for its end: only then the caller's flush timer has anything to do. */
+  get waiting(): boolean {
+    for (const state of this.#streams.values()) if (state.framer.waiting) return true;
+    return false;
+  }
+
+  /** All detections of a text, as `scan` gives them. */
+  scanText(text: string, options: { readonly file?: string } = {}): readonly Detection[] {
+    const detector = new ErrorDetector(this.#options);
+    const bytes = Buffer.from(text, 'utf8');
+    const stream = options.file === undefined ? 'text' : `file:${options.file}`;
+    const place = options.file === undefined ? {} : { file: options.file };
+    const block: Block = {
+      kind: 'block',
+      stream,
+      ...place,
+      service: null,
+      bytes,
+      startByte: 0,
+      startLine: 1,
+      final: true,
+    };
+    return [...detector.feed(block), ...detector.flush()];
+  }
+
+  /** Detections of the last `minutes` in the configured logs, or in `files`. */
+  async scanRecentLogs(options: {
+    readonly minutes: number;
+    readonly files?: readonly string[];
+  }): Promise<readonly Detection[]> {
+    const { readLogs } = this.#options;
+    if (!readLogs) throw new Error('scanRecentLogs needs the option readLogs: this detector has nothing to read from');
+    const since = this.#now() - options.minutes * 60_000;
+    const detector = new ErrorDetector(this.#options);
+    const out: Detection[] = [];
+    for await (const block of readLogs(options.files)) out.push(...detector.feed(block));
+    out.push(...detector.flush());
+    return out.filter(({ record }) => record.time === undefined || record.time >= since);
+  }
+
+  /** Why a text is, or is not, an error: the rule, the near misses, the masks and the fingerprint. */
+  explain(text: string): Omit<WhyAnswer, 'incident'> {
+    const framer = new Framer();
+    const now = this.#now();
+    let at = 0;
+    Buffer.from(text, 'utf8')
+      .toString('latin1')
+      .split('\n')
+      .forEach((line, i) => {
+        framer.push({ text: line, number: i + 1, startByte: at, endByte: at + line.length + 1, hit: true }, now);
+        at += line.length + 1;
+      });
+    framer.flush();
+    const readings = framer.take().map((one) => read(one, { source: 'text', service: null }, now));
+    const answers = readings.map((reading) => this.#answer(reading));
+    return answers.find((answer) => answer.detection !== null) ?? answers[0] ?? NO_ANSWER;
+  }
+
+  // -------------------------------------------------------------- blocks
+
+  #feedBlock(block: Block): readonly Detection[] {
+    const state = this.#state(block);
+    const text = Buffer.from(block.bytes.buffer, block.bytes.byteOffset, block.bytes.byteLength).toString('latin1');
+    this.#split(state, text, block.startByte);
+    if (block.final) {
+      this.#endLine(state);
+      state.framer.flush();
+      this.#streams.delete(block.stream);
+    }
+    return this.#detect(state);
+  }
+
+  #state(block: Block): StreamState {
+    const known = this.#streams.get(block.stream);
+    if (known) return known;
+    const stream: Stream = {
+      source: block.stream,
+      ...(block.file === undefined ? {} : { file: block.file }),
+      service: block.service,
+    };
+    const state: StreamState = {
+      stream,
+      framer: new Framer(),
+      rest: '',
+      cut: 0,
+      restByte: block.startByte,
+      nextLine: Math.max(1, block.startLine),
+      nextByte: block.startByte,
+    };
+    this.#streams.set(block.stream, state);
+    return state;
+  }
+
+  /** Cuts a block into lines and hands each to the framer, with the answer of the cheap first look. */
+  #split(state: StreamState, text: string, startByte: number): void {
+    const now = this.#now();
+    const lowered = text.toLowerCase();
+    let from = 0;
+    let hit = this.#prefilter.next(lowered, 0);
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', from)) {
+      if (state.rest !== '' || end - from > LINE_KEPT) {
+        this.#hold(state, text.slice(from, end), startByte + from);
+        this.#endLine(state, startByte + end + 1);
+      } else {
+        if (hit && hit.at < from) hit = this.#prefilter.next(lowered, from);
+        const isHit = hit !== null && hit.at < end;
+        this.#line(state, text.slice(from, end), startByte + from, startByte + end + 1, isHit, now);
+      }
+      from = end + 1;
+    }
+    if (from < text.length) this.#hold(state, text.slice(from), startByte + from);
+    state.nextByte = startByte + text.length;
+  }
+
+  /** Keeps the beginning of a line whose end is not here yet. */
+  #hold(state: StreamState, text: string, startByte: number): void {
+    if (state.rest === '' && state.cut === 0) state.restByte = startByte;
+    const room = LINE_KEPT - state.rest.length;
+    state.rest += text.slice(0, room);
+    state.cut += Math.max(0, text.length - room);
+  }
+
+  #endLine(state: StreamState, endByte = state.nextByte): void {
+    if (state.rest === '' && state.cut === 0) return;
+    const hit = this.#prefilter.next(state.rest.toLowerCase(), 0) !== null;
+    const text = state.cut > 0 ? `${state.rest} [${state.cut} bytes cut]` : state.rest;
+    state.rest = '';
+    state.cut = 0;
+    this.#line(state, text, state.restByte, endByte, hit, this.#now());
+  }
+
+  #line(state: StreamState, text: string, startByte: number, endByte: number, hit: boolean, now: number): void {
+    const clean = text.charCodeAt(text.length - 1) === 0x0d ? text.slice(0, -1) : text;
+    state.framer.push({ text: clean, number: state.nextLine++, startByte, endByte, hit }, now);
+  }
+
+  // -------------------------------------------------------------- events
+
+  #feedEvent(event: Event): readonly Detection[] {
+    const { record } = event;
+    const name = `event:${record.source}`;
+    let state = this.#streams.get(name);
+    if (!state) {
+      const stream: Stream = { source: record.source, service: record.service };
+      state = { stream, framer: new Framer(), rest: '', cut: 0, restByte: 0, nextLine: 1, nextByte: 0 };
+      this.#streams.set(name, state);
+    }
+    if (record.exit) {
+      state.framer.flush();
+      return [...this.#detect(state), ...this.#exit(event)];
+    }
+    const hit =
+      this.#prefilter.next(record.text.toLowerCase(), 0) !== null ||
+      record.level === 'error' ||
+      record.level === 'fatal';
+    state.framer.pushEvent(record, hit, this.#now());
+    return this.#detect(state);
+  }
+
+  /** A process that ended by itself, and not well. A stop somebody asked for is never an error. */
+  #exit({ record }: Event): readonly Detection[] {
+    const exit = record.exit;
+    if (!exit || exit.deliberate || (exit.exitCode === 0 && exit.signal === null)) return [];
+    if (exit.signal === 'SIGTERM' || exit.signal === 'SIGINT') return [];
+    const how = exit.signal === null ? `exit code ${exit.exitCode}` : `signal ${exit.signal}`;
+    const facts: Facts = {
+      pid: exit.pid,
+      ...(exit.exitCode === null ? {} : { exitCode: exit.exitCode }),
+      ...(exit.signal === null ? {} : { signal: exit.signal }),
+    };
+    return [
+      {
+        rule: 'process-exit',
+        type: 'service_crash',
+        severity: 'critical',
+        confidence: 1,
+        fingerprint: fingerprintOf({
+          type: 'service_crash',
+          said: `process ended with ${how}`,
+          identity: [how],
+          trace: undefined,
+        }),
+        facts,
+        fixable: this.#options.handledTypes?.has('service_crash') ?? false,
+        message: oneLine(redact(record.message || `process ended with ${how}`, this.#secrets()), MESSAGE_KEPT),
+        record,
+      },
+    ];
+  }
+
+  // -------------------------------------------------------------- records
+
+  #detect(state: StreamState): readonly Detection[] {
+    const out: Detection[] = [];
+    for (const framed of state.framer.take()) out.push(...this.#detectRecord(framed, state.stream));
+    return out;
+  }
+
+  #detectRecord(framed: Framed, stream: Stream): readonly Detection[] {
+    const reading = read(framed, stream, framed.event?.seenAt ?? this.#now());
+    if (reading.own) return [];
+    const { best } = match(reading, this.#rules);
+    return best ? [this.#detection(best, reading)] : [];
+  }
+
+  #detection(best: Match, reading: Reading): Detection {
+    const { rule, pattern, said } = best;
+    const secrets = this.#secrets();
+    const facts = withoutSecrets(completeFacts(rule.type, best.facts, said, reading), secrets);
+    return {
+      rule: rule.name,
+      type: rule.type,
+      severity: pattern.severity ?? rule.severity,
+      confidence: best.confidence,
+      fingerprint: fingerprintOf({
+        type: rule.type,
+        said: redact(said.text, secrets),
+        identity: identityOf(rule, facts),
+        trace: reading.record.trace,
+      }),
+      facts,
+      fixable: this.#fixable(best, facts, reading),
+      message: oneLine(redact(said.text.split('\n', 1)[0] ?? '', secrets), MESSAGE_KEPT),
+      record: reading.record,
+    };
+  }
+
+  /** What a calm line says may at most make us wait; what may be an imitation makes us do nothing. */
+  #fixable({ rule, pattern, facts: matched }: Match, facts: Facts, reading: Reading): boolean {
+    if (!this.#options.handledTypes?.has(rule.type) || !pattern.fixable) return false;
+    if (reading.suspicion !== null || !factsPass(matched, facts)) return false;
+    return reading.voice !== 'calm' || WAITING.has(rule.type);
+  }
+
+  #answer(reading: Reading): Omit<WhyAnswer, 'incident'> {
+    if (reading.own) return { ...NO_ANSWER, because: 'it is our own output, which is never looked at' };
+    const { best, nearMisses } = match(reading, this.#rules);
+    const said = best?.said.text ?? reading.record.message;
+    const { masks } = templateOf(redact(said, this.#secrets()));
+    const near = nearMisses.slice(0, 10).map(({ rule, because }: NearMiss) => ({ rule: rule.name, because }));
+    if (!best) return { detection: null, because: silenceOf(reading), nearMisses: near, masks, fingerprint: null };
+    const detection = this.#detection(best, reading);
+    const { place, kind, template } = detection.fingerprint;
+    const doubt = reading.suspicion ? `; not to be acted on, because ${reading.suspicion}` : '';
+    return {
+      detection: detectionRow(detection),
+      because: `${best.pattern.because}${doubt}`,
+      nearMisses: near,
+      masks,
+      fingerprint: { place, kind, template },
+    };
+  }
+
+  #secrets(): readonly string[] {
+    return this.#options.knownSecrets?.() ?? [];
+  }
+
+  #now(): number {
+    return this.#options.now?.() ?? Date.now();
+  }
+}
+
+const WAITING = new Set<ErrorType>(['rate_limit', 'quota_exhausted', 'provider_overloaded', 'api_error', 'timeout']);
+
+const NO_ANSWER: Omit<WhyAnswer, 'incident'> = {
+  detection: null,
+  because: 'there is nothing to look at',
+  nearMisses: [],
+  masks: [],
+  fingerprint: null,
+};
+
+function silenceOf(reading: Reading): string {
+  if (reading.voice === 'silent') return 'it reads like a list or prose, not like a program reporting an error';
+  if (reading.voice === 'calm')
+    return `its level is ${reading.record.level}, and no rule calls this text an error at that level`;
+  return 'no rule matches what it says';
+}
+
+function identityOf(rule: MatchRule, facts: Facts): readonly (string | number)[] | null {
+  const values = rule.identity.map((name) => facts[name]);
+  return values.length > 0 && values.every((value) => value !== undefined)
+    ? [rule.name, ...(values as (string | number)[])]
+    : null;
+}
+
+/** A fact that holds a secret is worth less than the secret. */
+function withoutSecrets(facts: Facts, secrets: readonly string[]): Facts {
+  const entries = Object.entries(facts).filter(
+    ([, value]) => typeof value !== 'string' || redact(value, secrets) === value,
+  );
+  return Object.fromEntries(entries) as Facts;
+}

@@ -1,0 +1,407 @@
+// Lines become records: a stack trace with its head is one, a git failure of five lines is one, and two
+// writers that share a file are kept apart. Sees each line once, in order, so block sizes cannot matter.
+
+import type { Level, LogRecord, Span } from '../core/record.ts';
+import { atLeast } from './levels.ts';
+import { carried, isCarriedHead, isHead, peel } from './prefixes.ts';
+import { continues, indented, opens, type Report, REPEATED_PREFIX_PART } from './trace-lines.ts';
+
+/** One line of a stream. `text` holds one character a byte (latin1) and no line end. */
+export interface Line {
+  readonly text: string;
+  readonly number: number;
+  readonly startByte: number;
+  readonly endByte: number;
+  /** The line holds a word that some rule needs. Records without any are dropped unread. */
+  readonly hit: boolean;
+}
+
+/** A finished record, still as bytes-in-characters. */
+export interface Framed {
+  readonly lines: readonly string[];
+  /** Where the text of each line begins behind its carrier's prefix. */
+  readonly from: readonly number[];
+  readonly span: Span;
+  /** Index of the line that opened a trace below a head, or -1. */
+  readonly reportAt: number;
+  /** The head of another record right before lines that carry no prefix of their own. */
+  readonly before: string | null;
+  /** Lines left out of the middle. */
+  readonly skipped: number;
+  /** Set when the source had parsed it already. */
+  readonly event: LogRecord | null;
+  /** Time of the caller's clock when its last line came. */
+  readonly touchedAt: number;
+}
+
+interface Open {
+  readonly lane: string;
+  readonly order: number;
+  lines: string[];
+  from: number[];
+  readonly firstLine: number;
+  readonly startByte: number;
+  lastLine: number;
+  endByte: number;
+  chars: number;
+  skipped: number;
+  hit: boolean;
+  /** Began with a prefix of its own. */
+  readonly head: boolean;
+  report: Report | null;
+  reportAt: number;
+  before: string | null;
+  blanks: number;
+  /** Lines without prefix or grammar that were taken in good faith. */
+  raw: number;
+  level: Level | 'none' | null;
+  event: LogRecord | null;
+  touchedAt: number;
+}
+
+interface Lane {
+  current: Open | null;
+  /** A report that other lines have cut into; it may go on. */
+  suspended: Open | null;
+  /** Heads seen since it was suspended. */
+  cuts: number;
+  /** CRI: the pieces of a line so far. */
+  partial: { text: string; number: number; startByte: number; hit: boolean } | null;
+}
+
+const LINES_KEPT = 200;
+const HEAD_LINES_KEPT = 140;
+const CHARS_KEPT = 256 * 1024;
+const RAW_TAKEN = 40;
+const BLANKS_TAKEN = 3;
+/** Foreign records that may cut into a report before it counts as over. */
+const CUTS_TAKEN = 12;
+/** A record nothing was added to for this many lines of its stream is over, whatever its writer still plans. */
+const IDLE_LINES = 400;
+const LANES_KEPT = 2_000;
+const ANSI = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g;
+
+export class Framer {
+  readonly #lanes = new Map<string, Lane>();
+  readonly #out: Framed[] = [];
+  /** Closed records that wait for an earlier one to close. */
+  #closed: Open[] = [];
+  /** Interesting records that are still open. */
+  readonly #pending = new Set<Open>();
+  #order = 0;
+  #sweepAt = 0;
+
+  /** Takes one line; `now` is the caller's clock, used only by `flush`. */
+  push(line: Line, now: number): void {
+    if (line.number >= this.#sweepAt) this.#sweep(line.number);
+    const text = line.text.includes('\u001b') ? line.text.replace(ANSI, '') : line.text;
+    const carrier = carried(text);
+    const lane = this.#lane(carrier?.lane ?? '');
+    if (carrier?.partial || (lane.partial && carrier)) return this.#partial(lane, carrier, text, line, now);
+    this.#place(lane, carrier?.lane ?? '', text, carrier?.from ?? 0, line, now, null);
+  }
+
+  /** Takes a record that its source has parsed already. Lines of one writer still join. */
+  pushEvent(record: LogRecord, hit: boolean, now: number): void {
+    const name = `event ${record.logger ?? ''}`;
+    const lane = this.#lane(name);
+    const parts = record.text.split('\n');
+    const { span } = record;
+    parts.forEach((text, i) => {
+      const line = { text, number: span.line, startByte: span.startByte, endByte: span.endByte, hit };
+      this.#place(lane, name, text, 0, line, now, i === 0 ? record : null);
+    });
+  }
+
+  /** Finished records since the last call, in the order in which they began. */
+  take(): readonly Framed[] {
+    return this.#out.splice(0);
+  }
+
+  /** Ends open records: all, or those nothing was added to since `olderThan` (caller's clock). */
+  flush(olderThan = Number.POSITIVE_INFINITY): void {
+    for (const lane of this.#lanes.values()) {
+      if (lane.suspended && lane.suspended.touchedAt <= olderThan) this.#close(lane.suspended, lane);
+      if (lane.current && lane.current.touchedAt <= olderThan) this.#close(lane.current, lane);
+    }
+    this.#release();
+  }
+
+  /** True while an interesting record is open. */
+  get waiting(): boolean {
+    return this.#pending.size > 0;
+  }
+
+  // -------------------------------------------------------------- placing a line
+
+  #place(lane: Lane, name: string, text: string, from: number, line: Line, now: number, event: LogRecord | null): void {
+    const current = lane.current;
+    const inner = from === 0 ? text : text.slice(from);
+    if (isBlank(inner)) {
+      if (current) current.blanks++;
+      return;
+    }
+    const head = name === '' ? isHead(text, from) : isCarriedHead(text, from);
+    const home = head ? this.#homeOfHead(lane, inner) : this.#homeOfRaw(lane, inner);
+    if (home) return this.#add(home, text, from, line, now);
+    this.#begin(lane, name, text, from, head || event !== null, inner, line, now, event);
+  }
+
+  /** A head belongs to the open record only when its message goes on with that record's own report. */
+  #homeOfHead(lane: Lane, inner: string): Open | null {
+    for (const open of [lane.current, lane.suspended]) {
+      if (!open?.hit) continue;
+      if (open.report?.kind === 'git' && /^[a-z]/.test(inner) && continues(open.report, inner)) return open;
+      if (!open.report && /^[a-z]/.test(inner) && this.#mayAttach(open, inner)) return open;
+      if (open === lane.current && open.head && goesOn(open, inner)) return open;
+    }
+    return null;
+  }
+
+  #homeOfRaw(lane: Lane, inner: string): Open | null {
+    const { current, suspended } = lane;
+    if (current?.report && this.#goesOn(current, inner)) return current;
+    if (suspended && this.#resumes(suspended, inner)) return suspended;
+    if (!current) return null;
+    if (this.#mayAttach(current, inner)) return current;
+    if (opens(inner)) return null;
+    if (indented(inner)) return current;
+    const takes = current.head && !current.report && current.raw < RAW_TAKEN && current.blanks < BLANKS_TAKEN;
+    if (!takes || !this.#isLoud(current)) return null;
+    current.raw++;
+    return current;
+  }
+
+  #goesOn(open: Open, inner: string): boolean {
+    const report = open.report as Report;
+    if (open.blanks >= BLANKS_TAKEN && !report.open && report.kind !== 'v8' && report.kind !== 'spring') return false;
+    return continues(report, inner);
+  }
+
+  /** Lines that foreign records cut off from their report find back to it, when they can only be its own. */
+  #resumes(open: Open, inner: string): boolean {
+    if (!open.report) return this.#mayAttach(open, inner);
+    return continues(open.report, inner);
+  }
+
+  /** A trace or a tool's report hangs below the loud head that announces it. */
+  #mayAttach(open: Open, inner: string): boolean {
+    if (open.report || !open.head || !open.hit || open.blanks > 1) return false;
+    const report = opens(inner);
+    if (!report || report.kind === 'v8' || report.kind === 'node' || /^Fatal Python/.test(inner)) return false;
+    const first = open.lines[0] ?? '';
+    if (/^(?:error|fatal|warning): /.test(inner) && !/\bgit\b|:\s*$/.test(first)) return false;
+    if (!this.#isLoud(open) && !announces(first)) return false;
+    open.report = report;
+    open.reportAt = open.lines.length;
+    return true;
+  }
+
+  #isLoud(open: Open): boolean {
+    if (open.level === null) open.level = open.event?.level ?? peel(open.lines[0] ?? '', 0).level ?? 'none';
+    return open.level !== 'none' && atLeast(open.level, 'warn');
+  }
+
+  // -------------------------------------------------------------- records
+
+  #begin(
+    lane: Lane,
+    name: string,
+    text: string,
+    from: number,
+    head: boolean,
+    inner: string,
+    line: Line,
+    now: number,
+    event: LogRecord | null,
+  ): void {
+    const previous = lane.current;
+    const before = previous?.head ? (previous.lines[0] ?? null) : (previous?.before ?? null);
+    if (previous) this.#setAside(lane, previous);
+    const report = head ? null : opens(inner);
+    const open: Open = {
+      lane: name,
+      order: this.#order++,
+      lines: [text],
+      from: [from],
+      firstLine: line.number,
+      startByte: line.startByte,
+      lastLine: line.number,
+      endByte: line.endByte,
+      chars: text.length,
+      skipped: 0,
+      hit: line.hit,
+      head,
+      report,
+      reportAt: report ? 0 : -1,
+      before,
+      blanks: 0,
+      raw: 0,
+      level: null,
+      event,
+      touchedAt: now,
+    };
+    lane.current = open;
+    if (open.hit) this.#pending.add(open);
+  }
+
+  #add(open: Open, text: string, from: number, line: Line, now: number): void {
+    for (; open.blanks > 0; open.blanks--) this.#keep(open, '', 0);
+    this.#keep(open, text, from);
+    open.lastLine = line.number;
+    open.endByte = line.endByte;
+    open.touchedAt = now;
+    if (line.hit && !open.hit) {
+      open.hit = true;
+      this.#pending.add(open);
+    }
+  }
+
+  /** The beginning and the end of a long report are kept: both say what happened. */
+  #keep(open: Open, text: string, from: number): void {
+    open.lines.push(text);
+    open.from.push(from);
+    open.chars += text.length + 1;
+    while (open.lines.length > LINES_KEPT || (open.chars > CHARS_KEPT && open.lines.length > 2)) {
+      const at = Math.min(HEAD_LINES_KEPT, open.lines.length - 2);
+      open.chars -= (open.lines[at]?.length ?? 0) + 1;
+      open.lines.splice(at, 1);
+      open.from.splice(at, 1);
+      open.skipped++;
+    }
+  }
+
+  /** Another record begins in the lane: a report that may go on is kept for a while, all else is over. */
+  #setAside(lane: Lane, open: Open): void {
+    lane.current = null;
+    if (lane.suspended && ++lane.cuts > CUTS_TAKEN) this.#close(lane.suspended, lane);
+    const mayGoOn =
+      open.hit &&
+      ((open.report?.kind !== 'json' && open.report !== null) || (open.head && announces(open.lines[0] ?? '')));
+    if (!mayGoOn) return this.#close(open, lane);
+    if (lane.suspended) this.#close(lane.suspended, lane);
+    lane.suspended = open;
+    lane.cuts = 0;
+  }
+
+  #close(open: Open, lane: Lane): void {
+    if (lane.suspended === open) lane.suspended = null;
+    if (lane.current === open) lane.current = null;
+    if (!open.hit) return;
+    this.#pending.delete(open);
+    this.#closed.push(open);
+    this.#release();
+  }
+
+  /** Hands out closed records up to the earliest that is still open. */
+  #release(): void {
+    if (this.#closed.length === 0) return;
+    let first = Number.POSITIVE_INFINITY;
+    for (const open of this.#pending) if (open.order < first) first = open.order;
+    const ready = this.#closed.filter((open) => open.order < first).sort((a, b) => a.order - b.order);
+    if (ready.length === 0) return;
+    this.#closed = this.#closed.filter((open) => open.order >= first);
+    for (const open of ready) this.#out.push(framed(open));
+  }
+
+  /** Ends what has been silent for hundreds of lines, by line numbers only, so that block sizes cannot matter. */
+  #sweep(number: number): void {
+    this.#sweepAt = number + 100 - (number % 100);
+    for (const [name, lane] of this.#lanes) {
+      for (const open of [lane.suspended, lane.current])
+        if (open && number - open.lastLine > IDLE_LINES) this.#close(open, lane);
+      if (!lane.current && !lane.suspended && !lane.partial) this.#lanes.delete(name);
+    }
+  }
+
+  #lane(name: string): Lane {
+    const known = this.#lanes.get(name);
+    if (known) return known;
+    if (this.#lanes.size >= LANES_KEPT) this.#dropOldest();
+    const lane: Lane = { current: null, suspended: null, cuts: 0, partial: null };
+    this.#lanes.set(name, lane);
+    return lane;
+  }
+
+  #dropOldest(): void {
+    for (const [name, lane] of this.#lanes) {
+      if (lane.suspended) this.#close(lane.suspended, lane);
+      if (lane.current) this.#close(lane.current, lane);
+      this.#lanes.delete(name);
+      return;
+    }
+  }
+
+  /** Containers cut long lines into parts; the whole counts as one line from the first to the last. */
+  #partial(lane: Lane, carrier: ReturnType<typeof carried>, text: string, line: Line, now: number): void {
+    const from = carrier?.from ?? 0;
+    const whole = lane.partial ?? {
+      text: text.slice(0, from),
+      number: line.number,
+      startByte: line.startByte,
+      hit: false,
+    };
+    const joined = {
+      ...whole,
+      text: whole.text.length < CHARS_KEPT ? whole.text + text.slice(from) : whole.text,
+      hit: whole.hit || line.hit,
+    };
+    lane.partial = carrier?.partial ? joined : null;
+    if (carrier?.partial) return;
+    const complete = {
+      ...line,
+      text: joined.text,
+      hit: joined.hit,
+      number: joined.number,
+      startByte: joined.startByte,
+    };
+    this.#place(lane, carrier?.lane ?? '', joined.text, from, complete, now, null);
+    const open = lane.current;
+    if (open) open.lastLine = line.number;
+  }
+}
+
+/** Heads that say "what follows is the report": they end in a colon, or name a program that failed. */
+function announces(first: string): boolean {
+  return /:\s*$|\b(?:exited with|exit (?:code|status)|exception|error|failed|failure|crashed|raised|rejection|traceback|abort)/i.test(
+    first,
+  );
+}
+
+/** The same writer goes on under the same prefix: `DETAIL:` after `ERROR:`, a PHP stack, a Go panic. */
+function goesOn(open: Open, inner: string): boolean {
+  const at = inner.search(
+    /(?:DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION): |PHP(?: {1,4}\d{1,3}\. | Stack trace:)|goroutine \d+ |\[signal |\tat |#\d+ |: ?$/,
+  );
+  if (at < 0) return false;
+  const next = peel(inner, 0);
+  if (
+    !REPEATED_PREFIX_PART.test(next.message) &&
+    !/^(?:DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION): /.test(inner.slice(at))
+  )
+    return false;
+  const first = peel((open.lines[0] ?? '').slice(open.from[0] ?? 0), 0);
+  return first.logger === next.logger && first.pid === next.pid && first.tags[0] === next.tags[0];
+}
+
+function isBlank(text: string): boolean {
+  if (text.length > 200) return false;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code !== 0x20 && code !== 0x09 && code !== 0x0d) return false;
+  }
+  return true;
+}
+
+function framed(open: Open): Framed {
+  return {
+    lines: open.lines,
+    from: open.from,
+    span: { line: open.firstLine, endLine: open.lastLine, startByte: open.startByte, endByte: open.endByte },
+    reportAt: open.reportAt,
+    before: open.before,
+    skipped: open.skipped,
+    event: open.event,
+    touchedAt: open.touchedAt,
+  };
+}

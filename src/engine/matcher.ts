@@ -1,0 +1,134 @@
+// Which rule a record satisfies, and why: every pattern whose words occur is tried on everything the
+// record says, the surest match wins, and what lost is kept for whoever asks.
+
+import type { FactName } from '../core/facts.ts';
+import { LEVEL_ORDER, type MatchRule, type RulePattern } from './rule-set.ts';
+import { type Reading, type Utterance, type Voice, withoutQuotes } from './reading.ts';
+import { requiredOf } from './rule-set.ts';
+
+/** A pattern that matched, with what it matched on. */
+export interface Match {
+  readonly rule: MatchRule;
+  readonly pattern: RulePattern;
+  readonly said: Utterance;
+  readonly facts: Readonly<Partial<Record<FactName, string | number>>>;
+  readonly confidence: number;
+}
+
+/** A match that does not count, with the reason. */
+export interface NearMiss {
+  readonly rule: MatchRule;
+  readonly because: string;
+}
+
+export interface Verdict {
+  readonly best: Match | null;
+  readonly nearMisses: readonly NearMiss[];
+}
+
+/** Text without any level must convince more. */
+const PLAIN_CONFIDENCE = 0.8;
+
+/** Tries all rules on a reading. Ties: confidence, then nearness to the root cause, then the order of the rules. */
+export function match(reading: Reading, rules: readonly MatchRule[]): Verdict {
+  const matches: Match[] = [];
+  const nearMisses: NearMiss[] = [];
+  if (reading.voice === 'silent') return { best: null, nearMisses };
+  const lowered = loweredOf(reading);
+  for (const rule of rules) {
+    const found = matchRule(rule, reading, lowered, nearMisses);
+    if (!found) continue;
+    const veto = rule.never.find((pattern) => pattern.test(reading.record.text) || pattern.test(found.said.text));
+    if (veto) nearMisses.push({ rule, because: `vetoed: the record says ${veto.source}` });
+    else matches.push(found);
+  }
+  const best = matches.reduce<Match | null>((a, b) => (a === null || beats(b, a) ? b : a), null);
+  for (const lost of matches)
+    if (lost !== best)
+      nearMisses.push({
+        rule: lost.rule,
+        because: `matched with confidence ${lost.confidence}: ${lost.pattern.because}`,
+      });
+  return { best, nearMisses };
+}
+
+function beats(a: Match, b: Match): boolean {
+  if (Math.abs(a.confidence - b.confidence) > 1e-6) return a.confidence > b.confidence;
+  return a.said.depth > b.said.depth;
+}
+
+function matchRule(rule: MatchRule, reading: Reading, lowered: string, nearMisses: NearMiss[]): Match | null {
+  let best: Match | null = null;
+  for (const pattern of rule.patterns) {
+    const required = requiredOf(pattern);
+    if (required && !required.some((word) => lowered.includes(word))) continue;
+    for (const said of targets(pattern, reading)) {
+      const found = matchOne(rule, pattern, said, reading, nearMisses);
+      if (found && (best === null || beats(found, best))) best = found;
+    }
+  }
+  return best;
+}
+
+function matchOne(
+  rule: MatchRule,
+  pattern: RulePattern,
+  said: Utterance,
+  reading: Reading,
+  nearMisses: NearMiss[],
+): Match | null {
+  const voice = voiceOf(said, reading);
+  const text = voice === 'loud' ? said.text : withoutQuotes(said.text);
+  const hit = pattern.exec(text);
+  if (!hit) {
+    if (text !== said.text && pattern.exec(said.text))
+      nearMisses.push({ rule, because: 'it stands in quotes, and the program does not call it an error' });
+    return null;
+  }
+  const reason = refusal(pattern, voice, hit.index, reading);
+  if (reason) {
+    nearMisses.push({ rule, because: reason });
+    return null;
+  }
+  return { rule, pattern, said, facts: factsOf(pattern, hit.groups), confidence: pattern.confidence };
+}
+
+/** A calm line with a trace below it: the trace speaks for itself, the line does not. */
+function voiceOf(said: Utterance, reading: Reading): Voice {
+  if (reading.voice !== 'loud' || said.role !== 'message') return reading.voice;
+  const { level } = reading.record;
+  return level !== undefined && LEVEL_ORDER.indexOf(level) < LEVEL_ORDER.indexOf('warn') ? 'calm' : 'loud';
+}
+
+function refusal(pattern: RulePattern, voice: Voice, index: number, reading: Reading): string | null {
+  const { level } = reading.record;
+  const least = pattern.level ?? 'warn';
+  const low = level !== undefined && LEVEL_ORDER.indexOf(level) < LEVEL_ORDER.indexOf(least);
+  if (voice === 'calm' && low) return `the record's level is ${level}, the pattern asks for ${least}`;
+  if (voice === 'loud' && pattern.level !== undefined && low && !reading.record.trace)
+    return `the record's level is ${level}, the pattern asks for ${least}`;
+  if (voice === 'plain' && pattern.confidence < PLAIN_CONFIDENCE && index > 0)
+    return 'the text has no level, and the pattern alone is not sure enough';
+  return null;
+}
+
+function targets(pattern: RulePattern, reading: Reading): readonly Utterance[] {
+  if (pattern.on === 'text') return [{ text: reading.record.text, role: 'message', depth: 0 }];
+  if (pattern.on === 'exception') return reading.utterances.filter((one) => one.role === 'exception');
+  return reading.utterances;
+}
+
+function factsOf(pattern: RulePattern, groups: Readonly<Record<string, string | undefined>>): Match['facts'] {
+  const facts: Partial<Record<FactName, string | number>> = { ...pattern.constant };
+  for (const [group, value] of Object.entries(groups)) {
+    if (value === undefined || value === '') continue;
+    // A second spelling of a group (`path2`) stands for the first: alternatives cannot share a name.
+    const name = pattern.facts[group] ?? (group.replace(/\d+$/, '') as FactName);
+    facts[name] = value;
+  }
+  return facts;
+}
+
+function loweredOf(reading: Reading): string {
+  return `${reading.utterances.map((one) => one.text).join('\n')}\n${reading.record.text}`.toLowerCase();
+}
