@@ -360,6 +360,9 @@ export interface NodeProject {
   readonly declared: Readonly<Record<string, string>>;
   readonly lock: {
     readonly sha256: string;
+    /** True when it was made from this very package.json, as `npm ci` demands. */
+    readonly matches: boolean;
+    /** By place, e.g. `node_modules/express`. */
     readonly packages: Readonly<
       Record<
         string,
@@ -378,7 +381,7 @@ export interface NodeProject {
   readonly registry: string;
   /** Keys of project rc files that could run programs or redirect downloads. */
   readonly suspicious: readonly string[];
-  /** Package managers other than npm whose lock file the project has: `pnpm`, `yarn`, `bun`. */
+  /** Ways other than one plain npm project: `pnpm`, `yarn`, `bun`, `workspaces`. */
   readonly otherManagers: readonly string[];
 }
 
@@ -417,6 +420,10 @@ export interface ServiceState {
   /** Starts within the last ten minutes. */
   readonly recentStarts: number;
   readonly supervisorGaveUp: boolean;
+  /** Set when the program could not be started at all: a missing file or folder. Starting it again would not help. */
+  readonly failure?: string;
+  /** True when the service's unit changed on disk and its manager has not read it again. */
+  readonly needsReload?: boolean;
   readonly evidence: string;
 }
 

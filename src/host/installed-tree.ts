@@ -12,18 +12,25 @@ export type Listing = ReadonlyMap<string, string>;
 /** Contents up to this many bytes are hashed: half a second on an ordinary disk. */
 const HASHED_BYTES = 256 * 1024 * 1024;
 
-/** Everything below `root` except what `skip` names. Caches of compiled modules come and go by themselves: never listed. */
-export async function listTree(root: string, skip: (path: string) => boolean = () => false): Promise<Listing> {
+export interface ListOptions {
+  /** Entries to leave out, by their path below the root. */
+  readonly skip?: (path: string) => boolean;
+  /** Bytes of content that are hashed. Default 256 MiB. */
+  readonly hashedBytes?: number;
+}
+
+/** Everything below `root`. Caches of compiled modules come and go by themselves: never listed. */
+export async function listTree(root: string, options: ListOptions = {}): Promise<Listing> {
   const listing = new Map<string, string>();
-  let budget = HASHED_BYTES;
+  let budget = options.hashedBytes ?? HASHED_BYTES;
   const waiting = [''];
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
     for (const name of (await readdir(join(root, path))).sort()) {
       const entry = path === '' ? name : `${path}/${name}`;
-      if (name === '__pycache__' || skip(entry)) continue;
+      if (name === '__pycache__' || options.skip?.(entry)) continue;
       const stats = await lstat(join(root, entry)).catch(() => null);
       if (stats === null) continue;
-      const hash = stats.isFile() && stats.size <= budget;
+      const hash = stats.isFile() && stats.size <= budget && budget > 0;
       if (hash) budget -= stats.size;
       listing.set(entry, await describe(join(root, entry), stats, hash));
       if (stats.isDirectory()) waiting.push(entry);
@@ -37,7 +44,7 @@ async function describe(path: string, stats: Stats, hash: boolean): Promise<stri
   if (stats.isDirectory()) return `folder ${owner}`;
   if (stats.isSymbolicLink()) return `link ${await readlink(path).catch(() => '?')}`;
   if (!stats.isFile()) return `other ${owner}`;
-  return `file ${owner} ${stats.size} ${hash ? await sha256(path) : `at ${Math.floor(stats.mtimeMs)}`}`;
+  return `file ${owner} ${stats.size} ${hash ? await sha256(path) : `at ${Math.round(stats.mtimeMs)}`}`;
 }
 
 async function sha256(path: string): Promise<string> {

@@ -10,7 +10,7 @@ let snapshots: string;
 
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'selfheal-swap-'));
-  snapshots = await mkdtemp(join('/dev/shm', 'selfheal-swap-'));
+  snapshots = await mkdtemp(join(tmpdir(), 'selfheal-swap-'));
   await write('live/pkg/__init__.py', 'old');
   await write('live/pkg/data/table.txt', 'rows');
   await write('live/pkg-1.dist-info/METADATA', 'v1');
@@ -25,7 +25,7 @@ async function write(path: string, text: string): Promise<void> {
   await writeFile(join(root, path), text);
 }
 
-async function staged(): Promise<Swap> {
+async function staged(): Promise<Omit<Swap, 'gone'>> {
   await write('live/.staging/root/pkg/__init__.py', 'new');
   await write('live/.staging/root/pkg-2.dist-info/METADATA', 'v2');
   await write('live/.staging/root/extra.py', 'extra');
@@ -49,30 +49,37 @@ function stoppingAfter(moves: number): AbortSignal {
 
 const live = () => listTree(join(root, 'live'));
 
-describe('a swap', () => {
-  it.each([0, 1, 2, 3, 4])('that stopped after %i of 5 moves is taken back or gone on with', async (moves) => {
-    const before = await live();
-    await prepareSwap(await staged(), snapshots);
-    const swap = (await readSwap(snapshots)) as Swap;
-    await expect(performSwap(swap, stoppingAfter(moves))).rejects.toThrow(/stopped between two moves/);
-    expect(await isSwapped(swap)).toBe(false);
-    await revertSwap(swap, snapshots);
-    expect(listingDifferences(before, await live())).toEqual([]);
-    expect(await readSwap(snapshots)).toBeNull();
+const stops = [0, 1, 2, 3, 4].flatMap((moves) => [tmpdir(), '/dev/shm'].map((place) => [moves, place] as const));
 
-    await prepareSwap(await staged(), snapshots);
-    const second = (await readSwap(snapshots)) as Swap;
-    await expect(performSwap(second, stoppingAfter(moves))).rejects.toThrow();
-    await performSwap(second);
-    expect(await isSwapped(second)).toBe(true);
-    expect([...(await live()).keys()]).toEqual(
-      expect.arrayContaining(['extra.py', 'other.py', 'pkg/__init__.py', 'pkg-2.dist-info/METADATA']),
-    );
-    expect([...(await live()).keys()]).not.toContain('pkg/data');
-    await revertSwap(second, snapshots);
-    await revertSwap(second, snapshots);
-    expect(listingDifferences(before, await live())).toEqual([]);
-  });
+describe('a swap', () => {
+  it.each(stops)(
+    'that stopped after %i of 5 moves is taken back or gone on with, snapshot in %s',
+    async (moves, place) => {
+      await rm(snapshots, { recursive: true });
+      snapshots = await mkdtemp(join(place, 'selfheal-swap-'));
+      const before = await live();
+      await prepareSwap(await staged(), snapshots);
+      const swap = (await readSwap(snapshots)) as Swap;
+      await expect(performSwap(swap, stoppingAfter(moves))).rejects.toThrow(/stopped between two moves/);
+      expect(await isSwapped(swap)).toBe(false);
+      await revertSwap(swap, snapshots);
+      expect(listingDifferences(before, await live())).toEqual([]);
+      expect(await readSwap(snapshots)).toBeNull();
+
+      await prepareSwap(await staged(), snapshots);
+      const second = (await readSwap(snapshots)) as Swap;
+      await expect(performSwap(second, stoppingAfter(moves))).rejects.toThrow();
+      await performSwap(second);
+      expect(await isSwapped(second)).toBe(true);
+      expect([...(await live()).keys()]).toEqual(
+        expect.arrayContaining(['extra.py', 'other.py', 'pkg/__init__.py', 'pkg-2.dist-info/METADATA']),
+      );
+      expect([...(await live()).keys()]).not.toContain('pkg/data');
+      await revertSwap(second, snapshots);
+      await revertSwap(second, snapshots);
+      expect(listingDifferences(before, await live())).toEqual([]);
+    },
+  );
 
   it('is not there before it was prepared', async () => {
     expect(await readSwap(snapshots)).toBeNull();

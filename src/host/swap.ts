@@ -20,6 +20,8 @@ export interface Swap {
   readonly staging: string;
   /** Folder below `staging` that mirrors `live` and holds what goes in. */
   readonly incoming: string;
+  /** Where what goes out is moved to; on the file system of `live`. */
+  readonly gone: string;
   readonly out: readonly MovedEntry[];
   readonly into: readonly MovedEntry[];
 }
@@ -35,20 +37,47 @@ export async function readSwap(snapshotDirectory: string): Promise<Swap | null> 
   }
 }
 
-/** Keeps a copy of everything that will go, then makes the list durable. Nothing live has been touched yet. */
-export async function prepareSwap(swap: Swap, snapshotDirectory: string): Promise<void> {
-  await rm(keptPath(snapshotDirectory), { recursive: true, force: true });
-  for (const { path } of swap.out) await copyEntry(join(swap.live, path), join(keptPath(snapshotDirectory), path));
-  const file = join(snapshotDirectory, MANIFEST);
-  const handle = await open(`${file}.new`, 'w', 0o600);
+/**
+ * Makes the list durable. What goes out will be moved into the snapshot folder; where that is another file system, a
+ * copy is laid there now. Nothing live has been touched yet.
+ */
+export async function prepareSwap(plan: Omit<Swap, 'gone'>, snapshotDirectory: string): Promise<Swap> {
+  const kept = keptPath(snapshotDirectory);
+  const swap: Swap = {
+    ...plan,
+    gone: (await canMove(plan.staging, snapshotDirectory)) ? kept : join(plan.staging, 'gone'),
+  };
+  await rm(kept, { recursive: true, force: true });
+  if (swap.gone !== kept) for (const { path } of swap.out) await copyEntry(join(swap.live, path), join(kept, path));
+  await writeDurably(join(snapshotDirectory, MANIFEST), JSON.stringify(swap));
+  return swap;
+}
+
+/** Tried, not computed: two mounts of one file system look alike and still refuse a rename. */
+async function canMove(from: string, to: string): Promise<boolean> {
+  const [here, there] = [join(from, 'try'), join(to, 'try')];
+  await rm(here, { force: true });
+  await (await open(here, 'w')).close();
   try {
-    await handle.writeFile(JSON.stringify(swap));
+    await rename(here, there);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await rm(there, { force: true });
+  }
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  const handle = await open(`${path}.new`, 'w', 0o600);
+  try {
+    await handle.writeFile(text);
     await handle.sync();
   } finally {
     await handle.close();
   }
-  await rename(`${file}.new`, file);
-  await syncFolder(snapshotDirectory);
+  await rename(`${path}.new`, path);
+  await syncFolder(dirname(path));
 }
 
 function keptPath(snapshotDirectory: string): string {
@@ -60,7 +89,7 @@ export async function performSwap(swap: Swap, signal?: AbortSignal): Promise<voi
   for (const entry of swap.out) {
     stopIfAborted(signal);
     if ((await inodeOf(join(swap.live, entry.path))) !== entry.inode) continue;
-    await moveInto(join(swap.live, entry.path), join(swap.staging, 'gone', entry.path));
+    await moveInto(join(swap.live, entry.path), join(swap.gone, entry.path));
   }
   for (const entry of swap.into) {
     stopIfAborted(signal);
@@ -102,7 +131,7 @@ export async function revertSwap(swap: Swap, snapshotDirectory: string): Promise
 async function bringBack(swap: Swap, entry: MovedEntry, snapshotDirectory: string): Promise<void> {
   const target = join(swap.live, entry.path);
   if ((await inodeOf(target)) !== null) return;
-  const gone = join(swap.staging, 'gone', entry.path);
+  const gone = join(swap.gone, entry.path);
   if ((await inodeOf(gone)) === entry.inode) return rename(gone, target);
   const fresh = join(swap.staging, 'back', entry.path);
   await rm(fresh, { recursive: true, force: true });

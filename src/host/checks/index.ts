@@ -4,6 +4,7 @@
 import type { AnyCheckRunner } from '../contract.ts';
 import { health } from './health.ts';
 import { http } from './http.ts';
+import { nodeResolve } from './node-resolve.ts';
 import { portFree } from './port-free.ts';
 import { portOwner } from './port-owner.ts';
 import { pythonImport } from './python-import.ts';
@@ -18,6 +19,7 @@ import { writable } from './writable.ts';
 export const checks: readonly AnyCheckRunner[] = [
   health,
   http,
+  nodeResolve,
   portFree,
   portOwner,
   pythonImport,

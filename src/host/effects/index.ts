@@ -9,6 +9,7 @@ import { gitFastForward } from './git-fast-forward.ts';
 import { gitRescue } from './git-rescue.ts';
 import { gitReturn } from './git-return.ts';
 import { move } from './move.ts';
+import { npmInstall } from './npm-install.ts';
 import { pipInstall } from './pip-install.ts';
 import { removeFiles } from './remove-files.ts';
 import { restart } from './restart.ts';
@@ -24,6 +25,7 @@ export const effects: readonly AnyEffect[] = [
   gitRescue,
   gitReturn,
   move,
+  npmInstall,
   pipInstall,
   removeFiles,
   restart,

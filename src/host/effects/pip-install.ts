@@ -18,7 +18,16 @@ import {
 } from '../pip.ts';
 import { pipTarget } from '../python.ts';
 import { exactVersion, isDistributionName, normalizeName } from '../requirements.ts';
-import { inodeOf, isSwapped, type MovedEntry, performSwap, prepareSwap, readSwap, revertSwap } from '../swap.ts';
+import {
+  inodeOf,
+  isSwapped,
+  type MovedEntry,
+  performSwap,
+  prepareSwap,
+  readSwap,
+  revertSwap,
+  type Swap,
+} from '../swap.ts';
 
 interface Before extends Snapshot {
   readonly venv: string;
@@ -33,16 +42,14 @@ export const pipInstall: Effect<PipInstallStep> = {
   async snapshot(step, context) {
     const target = await targetOf(step, context);
     const before: Before = { venv: target.venv, staging: stagingOf(target.venv, context) };
-    const listing = await listTree(target.venv, isStaging);
+    const listing = await listTree(target.venv, { skip: isStaging });
     await saveListing(join(context.snapshotDirectory, LISTING), listing);
     return before;
   },
 
   async apply(step, snapshot, context) {
     const before = snapshot as Before;
-    if ((await readSwap(context.snapshotDirectory)) === null) await stage(step, before, context);
-    const swap = await readSwap(context.snapshotDirectory);
-    if (swap === null) throw new EffectError('failed', 'the list of moves is gone');
+    const swap = (await readSwap(context.snapshotDirectory)) ?? (await stage(step, before, context));
     await performSwap(swap, context.signal);
     const names = step.packages.map((p) => `${p.name} ${p.version}`).join(', ');
     return `${names} moved into ${before.venv}: ${swap.into.map((entry) => basename(entry.path)).join(', ')}`;
@@ -62,7 +69,7 @@ export const pipInstall: Effect<PipInstallStep> = {
 
   async differences(_step, snapshot, context) {
     const before = await loadListing(join(context.snapshotDirectory, LISTING));
-    return listingDifferences(before, await listTree((snapshot as Before).venv, () => false));
+    return listingDifferences(before, await listTree((snapshot as Before).venv));
   },
 };
 
@@ -111,7 +118,7 @@ async function real(path: string): Promise<string | null> {
 }
 
 /** Fetches, inspects and unpacks into the staging folder, then writes the list of moves. Touches nothing that is live. */
-async function stage(step: PipInstallStep, before: Before, context: EffectContext): Promise<void> {
+async function stage(step: PipInstallStep, before: Before, context: EffectContext): Promise<Swap> {
   const target = await targetOf(step, context);
   const call: PipCall = { run: context.run, target, signal: context.signal };
   const [wheels, root] = [join(before.staging, 'wheels'), join(before.staging, 'root')];
@@ -124,8 +131,8 @@ async function stage(step: PipInstallStep, before: Before, context: EffectContex
     const out = await leavingEntries(target, inspected);
     const into = await incomingEntries(root, target.venv, new Set(out.map((entry) => entry.path)));
     await context.run(['sync', '-f', root], { cwd: '/', timeoutMs: 60_000, signal: context.signal });
-    const swap = { live: target.venv, staging: before.staging, incoming: root, out, into };
-    await prepareSwap(swap, context.snapshotDirectory);
+    const moves = { live: target.venv, staging: before.staging, incoming: root, out, into };
+    return await prepareSwap(moves, context.snapshotDirectory);
   } catch (error) {
     await rm(before.staging, { recursive: true, force: true });
     throw error;
