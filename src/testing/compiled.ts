@@ -24,8 +24,14 @@ export interface Compiled {
  */
 export async function compile(entries: readonly string[]): Promise<Compiled> {
   const root = await mkdtemp(join(tmpdir(), 'selfheal-compiled-'));
+  const remove = () => rm(root, { recursive: true, force: true });
   const seen = new Set<string>();
-  for (const entry of entries) await emit(resolve(SOURCES, entry), root, seen);
+  try {
+    for (const entry of entries) await emit(resolve(SOURCES, entry), root, seen);
+  } catch (error) {
+    await remove();
+    throw error;
+  }
   await writeFile(join(root, 'package.json'), '{"type":"module"}');
   await symlink(resolve(SOURCES, '../node_modules'), join(root, 'node_modules'));
   return {
@@ -34,7 +40,7 @@ export async function compile(entries: readonly string[]): Promise<Compiled> {
       await writeFile(join(root, name), text);
       return join(root, name);
     },
-    remove: () => rm(root, { recursive: true, force: true }),
+    remove,
   };
 }
 
