@@ -63,7 +63,15 @@ export async function createBase({ config, environment, clock = systemClock }: B
     planner,
     clock,
     owner: `${process.pid}:${startTicksOf(process.pid)}`,
-    hands: (plan, verb, signal) => callHands({ stateDirectory: config.state, plan, verb, signal, run: machine.run }),
+    hands: (plan, verb, signal) =>
+      callHands({
+        stateDirectory: config.state,
+        plan,
+        verb,
+        signal,
+        run: machine.run,
+        env: ownerEnvironment(environment),
+      }),
     changed: (change) => listeners.changed(change),
   });
   return {
@@ -121,6 +129,14 @@ async function alone(base: Base, work: (signal: AbortSignal) => Promise<void>): 
   } finally {
     await lock.release();
   }
+}
+
+/** The owner's commands that *hands* runs see what selfheal was started with, except what would change our own program. */
+function ownerEnvironment(environment: Environment): Readonly<Record<string, string>> {
+  const entries = Object.entries(environment).flatMap(([name, value]) =>
+    value === undefined || /^(NODE_|LD_|DYLD_)/.test(name) ? [] : [[name, value] as const],
+  );
+  return Object.fromEntries(entries);
 }
 
 function sha256(text: string): string {

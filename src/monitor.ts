@@ -5,6 +5,7 @@ import { createBase, operationsOn, type Base, type Environment } from './app.ts'
 import { createTelegramMemory } from './chat/memory.ts';
 import { startTelegramChat } from './chat/telegram.ts';
 import type { Config } from './config/contract.ts';
+import { loadConfig } from './config/load.ts';
 import type { Clock } from './core/clock.ts';
 import type { Incident } from './core/incident.ts';
 import { createGoodCopies } from './engine/good-copies.ts';
@@ -20,13 +21,19 @@ import { createSources } from './sources/index.ts';
 import { StoreError, VALUE_KEYS, type BlindStreams } from './store/contract.ts';
 import { lockDaemon, watchStore } from './store/index.ts';
 import { Teardown } from './teardown.ts';
-import type { Log } from './telemetry/log.ts';
+import { silentLog, type Log } from './telemetry/log.ts';
 
 export interface MonitorOptions {
-  readonly config: Config;
-  /** Environment selfheal was started with; supervised programs inherit it. */
-  readonly environment: Environment;
-  readonly log: Log;
+  /** Default: found as the command line finds it, starting in the working directory. */
+  readonly config?: Config;
+  /** Seconds between sweeps; beats the configuration. Detection itself is live. */
+  readonly checkInterval?: number;
+  /** False: detect and ask only; beats the configuration. */
+  readonly autoFixEnabled?: boolean;
+  /** Environment supervised programs inherit. Default: that of this process. */
+  readonly environment?: Environment;
+  /** Default: silent. */
+  readonly log?: Log;
   /** Who is told besides the channels of the configuration. */
   readonly notifiers?: readonly Notifier[];
   /** Gets every byte a supervised program writes, for a person who watches. */
@@ -48,19 +55,23 @@ const READY_MS = 5_000;
 
 /**
  * @example
- * const monitor = new SelfHealingMonitor({ config, environment: process.env, log });
+ * const monitor = new SelfHealingMonitor({ checkInterval: 300, autoFixEnabled: true });
  * await monitor.start();
  * console.log(await monitor.operations.health());
  * await monitor.stop();
  */
 export class SelfHealingMonitor {
   readonly #options: MonitorOptions;
+  readonly #environment: Environment;
+  readonly #log: Log;
   readonly #teardown = new Teardown();
   readonly #stopping = new AbortController();
   #operations: Operations | null = null;
 
-  constructor(options: MonitorOptions) {
+  constructor(options: MonitorOptions = {}) {
     this.#options = options;
+    this.#environment = options.environment ?? process.env;
+    this.#log = options.log ?? silentLog;
   }
 
   /** The same questions and wishes as on the command line. Throws before `start`. */
@@ -85,14 +96,15 @@ export class SelfHealingMonitor {
   /** Stops all flows, stores what was read, ends supervised programs and closes. Further calls share the first. */
   stop(): Promise<void> {
     this.#stopping.abort();
-    return this.#teardown.run((name, error) => this.#options.log.error('something did not close', { name, error }));
+    return this.#teardown.run((name, error) => this.#log.error('something did not close', { name, error }));
   }
 
   /** Wiring only, in the order in which things must exist: long, straight, and backwards again in `stop`. */
   async #start(): Promise<Ready> {
-    const { config, log } = this.#options;
-    await this.#lock();
-    const base = await createBase(this.#options);
+    const config = await this.#configuration();
+    const log = this.#log;
+    await this.#lock(config);
+    const base = await createBase({ config, environment: this.#environment, ...this.#given() });
     this.#teardown.add('store', () => base.store.close());
     const { store, clock, machine } = base;
     await store.setValue(VALUE_KEYS.services, config.services);
@@ -131,8 +143,21 @@ export class SelfHealingMonitor {
     return { pid: process.pid, dashboard: null, gateway: null };
   }
 
-  async #lock(): Promise<void> {
-    const { state } = this.#options.config;
+  async #configuration(): Promise<Config> {
+    const { config, checkInterval, autoFixEnabled } = this.#options;
+    const found = config ?? (await loadConfig({ cwd: process.cwd(), environment: this.#environment }));
+    return {
+      ...found,
+      ...(checkInterval === undefined ? {} : { checkIntervalMs: checkInterval * 1000 }),
+      ...(autoFixEnabled === undefined ? {} : { autoFix: autoFixEnabled }),
+    };
+  }
+
+  #given(): { clock?: Clock } {
+    return this.#options.clock ? { clock: this.#options.clock } : {};
+  }
+
+  async #lock({ state }: Config): Promise<void> {
     const lock = await lockDaemon(state);
     if ('heldBy' in lock) throw new StoreError('locked', `selfheal already runs on ${state} as pid ${lock.heldBy.pid}`);
     this.#teardown.add('lock', () => lock.release());
@@ -140,12 +165,12 @@ export class SelfHealingMonitor {
 
   /** Runs beside everything else until the stop, and is waited for there. A flow that breaks stops nothing but is loud. */
   #flow(name: string, run: (signal: AbortSignal) => Promise<void>): void {
-    const done = run(this.#stopping.signal).catch((error) => this.#options.log.error('a flow broke', { name, error }));
+    const done = run(this.#stopping.signal).catch((error) => this.#log.error('a flow broke', { name, error }));
     this.#teardown.add(name, () => done);
   }
 
   #telling(base: Base): Telling {
-    const { config, log } = this.#options;
+    const { config } = base;
     const notifiers = [...(this.#options.notifiers ?? [])];
     if (config.telegram)
       notifiers.push(createTelegramNotifier(config.telegram, createTelegramMemory(base.store, base.clock)));
@@ -155,12 +180,12 @@ export class SelfHealingMonitor {
       notifiers,
       config,
       clock: base.clock,
-      log: (message, fields) => log.info(message, fields),
+      log: (message, fields) => this.#log.info(message, fields),
     });
   }
 
   #supervisor(base: Base): SupervisorControl {
-    const { config, environment } = this.#options;
+    const { config } = base;
     const services = config.services.flatMap((s) => (s.command ? [{ ...s, command: s.command }] : []));
     const supervisor = createSupervisor({
       services,
@@ -169,7 +194,7 @@ export class SelfHealingMonitor {
       run: base.machine.run,
       stateDirectory: config.state,
       environment: Object.fromEntries(
-        Object.entries(environment).flatMap(([k, v]) => (v === undefined ? [] : [[k, v]])),
+        Object.entries(this.#environment).flatMap(([k, v]) => (v === undefined ? [] : [[k, v]])),
       ),
     });
     this.#teardown.add('supervised programs', () => supervisor.close());
@@ -177,8 +202,9 @@ export class SelfHealingMonitor {
   }
 
   async #watch(base: Base, telling: Telling, supervisor: SupervisorControl): Promise<void> {
-    const { config, log, echo } = this.#options;
-    const { store, clock } = base;
+    const { config, store, clock } = base;
+    const { echo } = this.#options;
+    const log = this.#log;
     const blind = new Map<string, BlindStreams[string]>();
     const flow = new WatchFlow({
       sources: createSources(config, { supervisor, run: base.machine.run, ...(echo ? { echo } : {}) }),
@@ -205,14 +231,14 @@ export class SelfHealingMonitor {
   }
 
   async #chat(base: Base, operations: Operations): Promise<void> {
-    const { config, log } = this.#options;
+    const { config } = base;
     if (!config.telegram) return;
     const chat = await startTelegramChat({
       config: config.telegram,
       operations,
       store: base.store,
       clock: base.clock,
-      log: (message, fields) => log.info(message, fields),
+      log: (message, fields) => this.#log.info(message, fields),
       signal: this.#stopping.signal,
     });
     this.#teardown.add('chat', () => chat.stop());

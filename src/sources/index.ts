@@ -1,0 +1,43 @@
+// The catalogue of sources, and which of them a configuration asks for. A test compares this list with
+// the folder.
+
+import type { Config, ServiceConfig } from '../config/contract.ts';
+import type { Run, Supervisor } from '../host/contract.ts';
+import type { Source } from './contract.ts';
+import { createFileSource } from './file.ts';
+import { createProcessSource } from './process.ts';
+
+export { createFileSource } from './file.ts';
+export { createProcessSource } from './process.ts';
+
+export interface SourceMeans {
+  readonly supervisor: Supervisor;
+  readonly run: Run;
+  /** Gets every byte a supervised program writes. */
+  readonly echo?: (stream: 'stdout' | 'stderr', bytes: Uint8Array) => void;
+}
+
+/** One source per origin of each service. */
+export function createSources(config: Config, means: SourceMeans): readonly Source[] {
+  return config.services.flatMap((service) => sourcesOf(service, config, means));
+}
+
+function sourcesOf(service: ServiceConfig, config: Config, means: SourceMeans): readonly Source[] {
+  const sources: Source[] = [];
+  if (service.command) {
+    const { supervisor, echo } = means;
+    sources.push(createProcessSource({ supervisor, service: service.name, ...(echo ? { echo } : {}) }));
+  }
+  if (service.logs.length > 0)
+    sources.push(
+      createFileSource({
+        id: `file:${service.name}`,
+        service: service.name,
+        patterns: service.logs,
+        startAt: 'end',
+        // Our own state is never a log of the service, whatever its globs say.
+        ignore: [`${config.state}/**`],
+      }),
+    );
+  return sources;
+}
