@@ -196,7 +196,7 @@ export interface GitSetting {
 }
 
 /** Everything the repository's own configuration says, included files too. Null when git cannot read it. */
-export async function readSettings(run: Run, place: GitPlace): Promise<readonly GitSetting[] | null> {
+async function readSettings(run: Run, place: GitPlace): Promise<readonly GitSetting[] | null> {
   const answer = await git(run, place, ['config', '--list', '--show-origin', '-z', '--includes']);
   if (!answer.ok) return null;
   const parts = answer.stdout.split('\0');
@@ -212,15 +212,21 @@ export async function readSettings(run: Run, place: GitPlace): Promise<readonly 
 const DRIVER =
   /^(?:filter\..+\.(?:clean|smudge|process|required)|diff\..+\.(?:command|textconv)|merge\..+\.driver|credential\..+\.helper|remote\..+\.(?:uploadpack|receivepack|vcs|proxy))$/i;
 
-export function driversOf(settings: readonly GitSetting[]): readonly string[] {
+function driversOf(settings: readonly GitSetting[]): readonly string[] {
   return [...new Set(settings.map((setting) => setting.key).filter((key) => DRIVER.test(key)))];
 }
 
+/** A repository with its configuration read. */
+export interface OpenedPlace extends GitPlace {
+  readonly workTree: string;
+  readonly settings: readonly GitSetting[];
+}
+
 /** Finds a repository and what in its configuration must be switched off. Null when there is none or it cannot be read. */
-export async function openPlace(run: Run, directory: string): Promise<GitPlace | null> {
+export async function openPlace(run: Run, directory: string): Promise<OpenedPlace | null> {
   const found = await findRepository(directory);
   if (!found?.sameOwner) return null;
-  const place: GitPlace = { workTree: found.workTree, gitDirectory: found.gitDirectory, drivers: [] };
+  const place = { workTree: found.workTree, gitDirectory: found.gitDirectory, drivers: [] };
   const settings = await readSettings(run, place);
-  return settings && { ...place, drivers: driversOf(settings) };
+  return settings && { ...place, drivers: driversOf(settings), settings };
 }

@@ -5,9 +5,9 @@ import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type EffectContext, EffectError, type Snapshot } from './contract.ts';
 import { operationIn } from './git.ts';
-import { git, type GitPlace, gitSaid, readSettings } from './git-command.ts';
+import { git, type GitPlace, gitSaid, type OpenedPlace } from './git-command.ts';
 import { parseRawDiff, pathOf, quoteName, type RawChange, shownName, type StatusLines } from './git-names.ts';
-import { branchRefOf, headOf, hiddenNames } from './git-save.ts';
+import { hiddenNames } from './git-save.ts';
 import {
   change,
   fromSnapshot,
@@ -40,12 +40,12 @@ const SPARE_BYTES = 16 * 1024 * 1024;
 export async function snapshotMove(move: BranchMove, direction: Direction, context: EffectContext): Promise<Snapshot> {
   const place = await placeFor(move.directory, context);
   await requireCalm(place);
-  await requirePosition(move, place, context);
+  const status = await statusFor(place, context);
+  await requirePosition(move, place, status);
   const tracking = direction === 'forward' ? await bringIn(move, place, context) : null;
   try {
     await requireLine(move, direction, place, context);
     const changes = await changesBetween(move, place, context);
-    const status = await statusFor(place, context);
     await requireRoomFor(changes, status, place, context);
     const refs = [`refs/heads/${move.branch}`, ...(tracking ? [tracking] : [])];
     const touched = changes.map((entry) => entry.name);
@@ -66,6 +66,8 @@ export async function applyMove(
 ): Promise<string> {
   const place = await placeFor(move.directory, context);
   await requireCalm(place);
+  // A step that was undone leaves the index as it was, but on new files: git must look at them before it compares.
+  await change(place, context, ['update-index', '-q', '--refresh']);
   const said = await change(place, context, args);
   const flaw = await flawAfter(move, snapshot, place, context);
   if (flaw !== null)
@@ -91,24 +93,21 @@ export async function undoMove(move: BranchMove, snapshot: Snapshot, context: Ef
   await forgetIncoming(await placeFor(move.directory, context), context);
 }
 
-async function requirePosition(move: BranchMove, place: GitPlace, context: EffectContext): Promise<void> {
+async function requirePosition(move: BranchMove, place: GitPlace, status: StatusLines): Promise<void> {
   const operation = await operationIn(place.gitDirectory);
   if (operation) throw new EffectError('precondition', `a ${operation} is in progress`);
-  const branch = await branchRefOf(context.run, place);
-  if (branch !== `refs/heads/${move.branch}`)
-    throw new EffectError('precondition', `the branch is not ${move.branch} any more`);
-  if ((await headOf(context.run, place)) !== move.from)
-    throw new EffectError('precondition', 'HEAD has moved since the plan was made');
+  if (status.branch !== move.branch) throw new EffectError('precondition', `the branch is not ${move.branch} any more`);
+  if (status.head !== move.from) throw new EffectError('precondition', 'HEAD has moved since the plan was made');
 }
 
 const incomingRef = (context: EffectContext): string => `refs/selfheal/incoming-${tagOf(context)}`;
 
 /** Makes sure the commit is here. Returns the ref that follows the remote branch, when it may be moved along. */
-async function bringIn(move: BranchMove, place: GitPlace, context: EffectContext): Promise<string | null> {
-  const upstream = upstreamOf((await readSettings(context.run, place)) ?? [], move.branch);
+async function bringIn(move: BranchMove, place: OpenedPlace, context: EffectContext): Promise<string | null> {
+  const upstream = upstreamOf(place.settings, move.branch);
   if (!(await isHere(move.to, place, context))) {
     if (!upstream) throw new EffectError('precondition', 'the branch has no upstream any more');
-    const problem = await fetchBranch(context.run, place, upstream, incomingRef(context), place.workTree as string);
+    const problem = await fetchBranch(context.run, place, upstream, incomingRef(context), place.workTree);
     if (problem) throw new EffectError('precondition', problem.reason);
     if (!(await isHere(move.to, place, context)))
       throw new EffectError('precondition', 'upstream does not have the planned commit any more');
@@ -221,9 +220,9 @@ async function flawAfter(
   place: GitPlace,
   context: EffectContext,
 ): Promise<string | null> {
-  if ((await headOf(context.run, place)) !== move.to) return 'HEAD did not arrive';
-  if ((await branchRefOf(context.run, place)) !== `refs/heads/${move.branch}`) return 'the branch has changed';
   const status = await statusFor(place, context);
+  if (status.head !== move.to) return 'HEAD did not arrive';
+  if (status.branch !== move.branch) return 'the branch has changed';
   const touched = new Set(
     fromSnapshot(snapshot)
       .saved.entries.filter((e) => e.root === 'work')

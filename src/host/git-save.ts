@@ -141,12 +141,11 @@ function owned(stats: { readonly mode: number; readonly uid: number; readonly gi
 }
 
 async function readRefs(run: Run, place: GitPlace, refs: readonly string[]): Promise<Record<string, string | null>> {
-  const values: Record<string, string | null> = {};
-  for (const ref of refs) {
-    const answer = await git(run, place, ['rev-parse', '--verify', '--quiet', '--end-of-options', ref]);
-    values[ref] = answer.ok ? answer.stdout.trim() : null;
-  }
-  return values;
+  if (refs.length === 0) return {};
+  const answer = await git(run, place, ['for-each-ref', '--format=%(objectname) %(refname)', ...refs]);
+  if (!answer.ok) throw new EffectError('failed', 'the refs cannot be read');
+  const lines = answer.stdout.split('\n').map((line) => line.split(' '));
+  return Object.fromEntries(refs.map((ref) => [ref, lines.find(([, name]) => name === ref)?.[0] ?? null]));
 }
 
 // ---------------------------------------------------------------- putting back
@@ -316,12 +315,6 @@ export async function headOf(run: Run, place: GitPlace): Promise<string | null> 
   const answer = await git(run, place, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}']);
   const id = answer.stdout.trim();
   return answer.ok && isCommit(id) ? id : null;
-}
-
-/** Full name of the branch HEAD is on; null when detached. */
-export async function branchRefOf(run: Run, place: GitPlace): Promise<string | null> {
-  const answer = await git(run, place, ['symbolic-ref', '--quiet', 'HEAD']);
-  return answer.ok ? answer.stdout.trim() : null;
 }
 
 /** Names whose changes git was told not to see (assume-unchanged, skip-worktree). */

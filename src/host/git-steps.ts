@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import { type EffectContext, EffectError, type Snapshot } from './contract.ts';
 import { readStatus } from './git.ts';
-import { git, type GitPlace, gitSaid, openPlace } from './git-command.ts';
+import { git, type GitPlace, gitSaid, type OpenedPlace, openPlace } from './git-command.ts';
 import { pathOf, shownName, type StatusLines } from './git-names.ts';
 import { gitProcesses } from './git-processes.ts';
 import { repositoryDifferences, restoreRepository, saveRepository, type SavedRepository } from './git-save.ts';
@@ -28,7 +28,7 @@ export const fromSnapshot = (snapshot: Snapshot): StepRecord => snapshot as unkn
 
 export const tagOf = (context: EffectContext): string => `${context.plan}-${context.step}`;
 
-export async function placeFor(directory: string, context: EffectContext): Promise<GitPlace> {
+export async function placeFor(directory: string, context: EffectContext): Promise<OpenedPlace> {
   const place = await openPlace(context.run, directory);
   if (!place) throw new EffectError('precondition', `${directory} is no repository that we may work in`);
   return place;

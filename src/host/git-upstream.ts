@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { chown, lstat, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { FetchTrouble, GitIncoming, GitRepository, Run, RunResult } from './contract.ts';
-import { git, type GitPlace, gitSaid, type GitSetting, isCommit, openPlace, readSettings } from './git-command.ts';
+import { git, type GitPlace, gitSaid, type GitSetting, isCommit, openPlace } from './git-command.ts';
 import { parseRawDiff, pathOf, type RawChange, shownName } from './git-names.ts';
 import { isPlainAddress, riskyChanges } from './git-suspicion.ts';
 import { lookAt } from './safe-files.ts';
@@ -180,9 +180,8 @@ export type IncomingAnswer = {
 export async function lookForIncoming(run: Run, mirrors: Mirrors, repository: GitRepository): Promise<IncomingAnswer> {
   const none = (trouble: FetchTrouble, reason: string): IncomingAnswer => ({ incoming: null, reason, trouble });
   const place = await openPlace(run, repository.directory);
-  const settings = place && (await readSettings(run, place));
-  if (!place || !settings || repository.head === null) return none('damaged', 'git cannot read the repository');
-  const upstream = upstreamOf(settings, repository.branch);
+  if (!place || repository.head === null) return none('damaged', 'git cannot read the repository');
+  const upstream = upstreamOf(place.settings, repository.branch);
   if (!upstream) return none('no-upstream', 'the branch has no upstream');
   const mirror = await mirrors.open(place);
   const base = await git(run, mirror, ['update-ref', 'refs/selfheal/base', repository.head]);

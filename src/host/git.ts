@@ -13,7 +13,6 @@ import {
   gitSaid,
   isCommit,
   openPlace,
-  readSettings,
 } from './git-command.ts';
 import { parseRawDiff, parseStatus, pathOf, shownName, type StatusLines } from './git-names.ts';
 import { gitProcesses, holderOf } from './git-processes.ts';
@@ -65,13 +64,12 @@ async function lookAtRepository(run: Run, clock: Pick<Clock, 'now'>, directory: 
   if (!found) return null;
   if (!found.sameOwner) return troubled(found, 'the repository belongs to another user than the service');
   const place = await openPlace(run, found.workTree);
-  const settings = place && (await readSettings(run, place));
-  if (!place || !settings) return troubled(found, 'its configuration cannot be read');
+  if (!place) return troubled(found, 'its configuration cannot be read');
   const status = await readStatus(run, place);
   if (typeof status === 'string') return troubled(found, status);
   const operation = await operationIn(found.gitDirectory);
-  const upstream = upstreamOf(settings, status.branch);
-  const suspicious = [...suspiciousKeys(settings), ...(await outsideGitDirectory(found))];
+  const upstream = upstreamOf(place.settings, status.branch);
+  const suspicious = [...suspiciousKeys(place.settings), ...(await outsideGitDirectory(found))];
   return {
     directory: found.workTree,
     gitDirectory: found.gitDirectory,

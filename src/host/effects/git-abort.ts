@@ -6,7 +6,6 @@ import { type Effect, type EffectContext, EffectError } from '../contract.ts';
 import { operationIn } from '../git.ts';
 import { git, type GitPlace, gitSaid, isCommit } from '../git-command.ts';
 import { parseRawDiff } from '../git-names.ts';
-import { branchRefOf, headOf } from '../git-save.ts';
 import {
   change,
   fromSnapshot,
@@ -27,18 +26,25 @@ export const gitAbort: Effect<GitAbortStep> = {
   async snapshot(step, context) {
     const place = await placeFor(step.directory, context);
     await requireCalm(place);
-    await requireOperation(step, place, context);
     const status = await statusFor(place, context);
+    await requireOperation(step, place, status.head);
     const after = await headAfter(step, place);
     const staged = await namesBetween(place, context, ['diff-index', '--cached', ...RAW, step.head]);
     const moved =
       after === step.head ? [] : await namesBetween(place, context, ['diff-tree', '-r', ...RAW, step.head, after]);
     const concerned = new Set([...staged, ...moved, ...status.unmerged]);
     const spared = status.modified.filter((name) => !concerned.has(name));
-    const branch = await branchRefOf(context.run, place);
     const touched = [...concerned, ...status.modified];
     return toSnapshot(
-      await recordStep({ place, context, status, touched, refs: branch ? [branch] : [], spared, after }),
+      await recordStep({
+        place,
+        context,
+        status,
+        touched,
+        refs: status.branch === null ? [] : [`refs/heads/${status.branch}`],
+        spared,
+        after,
+      }),
     );
   },
 
@@ -65,12 +71,11 @@ export const gitAbort: Effect<GitAbortStep> = {
 
 const RAW = ['--raw', '--no-renames', '--no-abbrev', '--no-ext-diff', '--ignore-submodules=all'];
 
-async function requireOperation(step: GitAbortStep, place: GitPlace, context: EffectContext): Promise<void> {
+async function requireOperation(step: GitAbortStep, place: GitPlace, head: string | null): Promise<void> {
   const operation = await operationIn(place.gitDirectory);
   if (operation !== step.operation)
     throw new EffectError('precondition', `no ${step.operation} is in progress any more`);
-  if ((await headOf(context.run, place)) !== step.head)
-    throw new EffectError('precondition', 'HEAD has moved since the plan was made');
+  if (head !== step.head) throw new EffectError('precondition', 'HEAD has moved since the plan was made');
   for (const name of ['MERGE_AUTOSTASH', 'rebase-merge/autostash', 'rebase-apply/autostash'])
     if ((await readSafely(join(place.gitDirectory, name))).kind !== 'absent')
       throw new EffectError(
@@ -104,6 +109,7 @@ async function namesBetween(
 
 /** Judged by the repository: no operation, nothing unmerged, HEAD where it belongs. */
 async function isDone(after: string, place: GitPlace, context: EffectContext): Promise<boolean> {
-  if ((await operationIn(place.gitDirectory)) !== null || (await headOf(context.run, place)) !== after) return false;
-  return (await statusFor(place, context)).unmerged.length === 0;
+  if ((await operationIn(place.gitDirectory)) !== null) return false;
+  const status = await statusFor(place, context);
+  return status.head === after && status.unmerged.length === 0;
 }
