@@ -63,7 +63,7 @@ export function askCard(facts: CardFacts): Card {
       '',
       ...checkLines(plan.checks),
       `Risk: ${plan.risk}${plan.restart === 'none' ? '' : `; restart: ${plan.restart}`}`,
-      `Plan ${plan.hash.slice(0, 12)}${open ? `, valid until ${clockTime(plan.expiresAt, facts.timezone)}` : ''}`,
+      `Plan ${plan.hash.slice(0, 12)}${open ? `, valid until ${clockTime(plan.expiresAt, facts.timezone, facts.now)}` : ''}`,
     ),
     excerpt: excerptOf(incident),
     buttons: open ? [APPROVE, DENY, DETAILS, SILENCE] : [DETAILS],
@@ -161,10 +161,10 @@ function stateLine(facts: CardFacts): string {
   switch (state.name) {
     case 'open':
       if (incident.attempts > 0)
-        return `Attempt ${incident.attempts} of ${facts.maxAttempts} did not help (${incident.reason}). Next try at ${clockTime(state.notBefore, timezone)}.`;
+        return `Attempt ${incident.attempts} of ${facts.maxAttempts} did not help (${incident.reason}). Next try at ${clockTime(state.notBefore, timezone, facts.now)}.`;
       return incident.reason ? capital(incident.reason) : incident.fixable ? 'Looking for a fix.' : 'Watching.';
     case 'awaiting-approval':
-      return `Waits for your decision until ${clockTime(state.until, timezone)}: ${plan?.title ?? incident.reason}`;
+      return `Waits for your decision until ${clockTime(state.until, timezone, facts.now)}: ${plan?.title ?? incident.reason}`;
     case 'healing':
       return `Healing: ${plan?.title ?? incident.reason}${approvedBy(facts)}`;
     case 'verifying':
@@ -176,7 +176,7 @@ function stateLine(facts: CardFacts): string {
     case 'needs-human':
       return `Needs you: ${incident.reason}`;
     case 'silenced':
-      return `Silenced by ${personName(state.by)} until ${clockTime(state.until, timezone)}.`;
+      return `Silenced by ${personName(state.by)} until ${clockTime(state.until, timezone, facts.now)}.`;
   }
 }
 

@@ -1,11 +1,12 @@
 // Telegram: one message per card, edited in place, with buttons that carry nothing but a handle. Decides for
 // each answer of the Bot API whether it is delivered, to be tried again, or refused for good.
 
-import { InlineKeyboard, type Api } from 'grammy';
+import type { Api, InlineKeyboard } from 'grammy';
 import type { TelegramConfig } from '../config/contract.ts';
 import type { Button, Notification } from '../core/notification.ts';
 import type { Delivery, Notifier } from './contract.ts';
-import { failureOf, telegramApi, withoutToken, type TelegramFailure } from './shared/telegram-client.ts';
+import { keyboardOf } from './shared/telegram-buttons.ts';
+import { bridged, failureOf, telegramApi, withoutToken, type TelegramFailure } from './shared/telegram-client.ts';
 import { telegramText, type TelegramText } from './shared/telegram-html.ts';
 
 /** What must outlive the process for buttons to be safe: kept by the chat. */
@@ -23,15 +24,6 @@ export interface TelegramMemory {
   /** Messages of ours in this chat that are no notifications: answers to commands. */
   answers(): Promise<readonly number[]>;
 }
-
-/** Letters of the actions in callback data: `a:HANDLE`, at most 64 bytes by the Bot API. */
-export const ACTION_LETTERS: Readonly<Record<Button['action'], string>> = {
-  approve: 'a',
-  deny: 'd',
-  details: 'i',
-  silence: 's',
-  rollback: 'r',
-};
 
 /** Wrong token, blocked bot, unknown chat: a person must act; look again this often, lose nothing. */
 const LOCKED_OUT_MS = 300_000;
@@ -89,7 +81,13 @@ class TelegramNotifier implements Notifier {
     return {
       text,
       handle,
-      keyboard: handle === null ? undefined : keyboardOf(notification.buttons, handle),
+      keyboard:
+        handle === null
+          ? undefined
+          : keyboardOf(
+              notification.buttons.map((b) => b.action),
+              handle,
+            ),
       silent: notification.silent ?? false,
     };
   }
@@ -173,16 +171,6 @@ class TelegramNotifier implements Notifier {
   }
 }
 
-/** Two decisions side by side, the rest below. */
-function keyboardOf(buttons: readonly Button[], handle: string): InlineKeyboard {
-  const keyboard = new InlineKeyboard();
-  buttons.forEach(({ label, action }, index) => {
-    if (index > 0 && index % 2 === 0) keyboard.row();
-    keyboard.text(label, `${ACTION_LETTERS[action]}:${handle}`);
-  });
-  return keyboard;
-}
-
 function isParseError({ kind, description }: TelegramFailure): boolean {
   return kind === 'refused' && /can't parse|parse entities/i.test(description);
 }
@@ -202,9 +190,4 @@ function deliveryOf(failure: TelegramFailure): Delivery {
     };
   const lockedOut = code === 401 || code === 403 || code === 404 || /chat not found/i.test(description);
   return lockedOut ? { kind: 'retry', afterMs: LOCKED_OUT_MS, error } : { kind: 'rejected', error };
-}
-
-/** grammY's types want the signal of its own polyfill; the real one has all that it uses. */
-function bridged(signal: AbortSignal): NonNullable<Parameters<Api['sendMessage']>[3]> {
-  return signal as unknown as NonNullable<Parameters<Api['sendMessage']>[3]>;
 }

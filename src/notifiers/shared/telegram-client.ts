@@ -112,3 +112,8 @@ export function withoutToken(text: string, token: Secret): string {
   if (half.length >= 8) out = out.replaceAll(half, '[secret]');
   return out;
 }
+
+/** grammY's types want the signal of its own polyfill; the real one has all that it uses. */
+export function bridged(signal: AbortSignal): NonNullable<Parameters<Api['sendMessage']>[3]> {
+  return signal as unknown as NonNullable<Parameters<Api['sendMessage']>[3]>;
+}

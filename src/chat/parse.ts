@@ -1,0 +1,438 @@
+// Reads what a person wrote: a closed set of commands, forgiving of case, spelling and word order. What
+// changes something must be spelled out: a slip of the thumb gets a suggestion, never an act.
+
+/** One thing to do. The names are those of the command line. */
+export type Command =
+  | { readonly name: 'health'; readonly minutes: number | null }
+  | { readonly name: 'errors'; readonly minutes: number | null }
+  | { readonly name: 'report' }
+  | { readonly name: 'fix'; readonly id: string | null }
+  | { readonly name: 'pull'; readonly service: string | null }
+  | { readonly name: 'status' }
+  | { readonly name: 'incidents'; readonly all: boolean }
+  | { readonly name: 'incident'; readonly id: string }
+  | { readonly name: 'plan'; readonly id: string }
+  | { readonly name: 'approve'; readonly id: string | null }
+  | { readonly name: 'deny'; readonly id: string | null }
+  | { readonly name: 'rollback'; readonly id: string }
+  | { readonly name: 'silence'; readonly id: string; readonly forMs: number }
+  | { readonly name: 'pause'; readonly reason: string }
+  | { readonly name: 'resume' }
+  | { readonly name: 'history' }
+  | { readonly name: 'why'; readonly subject: string }
+  | { readonly name: 'logs'; readonly id: string }
+  | { readonly name: 'help' };
+
+export type CommandName = Command['name'];
+
+/** What was not understood, with the nearest thing that would be. */
+export interface Suggestion {
+  readonly name: 'suggestion';
+  /** Why it was not carried out, for people. */
+  readonly because: string;
+  /** A command to type instead, e.g. `approve 7`. */
+  readonly nearest: string;
+}
+
+interface Grammar {
+  readonly name: CommandName;
+  /** Words that mean this command; the first is its own name. */
+  readonly words: readonly string[];
+  /** Words that may stand beside it. */
+  readonly with: readonly string[];
+  /** Carried out only when spelled exactly and with nothing unknown beside it. */
+  readonly changes: boolean;
+  /** How it is written in help and in suggestions. */
+  readonly usage: string;
+  readonly does: string;
+}
+
+/** In the order of the help text. */
+export const GRAMMAR: readonly Grammar[] = [
+  {
+    name: 'health',
+    words: ['health', 'healthy', 'checkup'],
+    with: ['check', 'system'],
+    changes: false,
+    usage: 'health check',
+    does: 'errors of the last 30 minutes, and the services',
+  },
+  {
+    name: 'errors',
+    words: ['errors', 'error', 'problems', 'issues'],
+    with: [],
+    changes: false,
+    usage: 'show errors',
+    does: 'errors of the last hour by type',
+  },
+  {
+    name: 'report',
+    words: ['report', 'summary'],
+    with: ['errors', 'error', 'full'],
+    changes: false,
+    usage: 'show error report',
+    does: 'errors, fixes and what is open',
+  },
+  {
+    name: 'fix',
+    words: ['fix', 'heal', 'repair'],
+    with: ['errors', 'error', 'incident', 'problems', 'everything'],
+    changes: true,
+    usage: 'fix errors',
+    does: 'heal what can be healed; "fix 7" for one incident',
+  },
+  {
+    name: 'pull',
+    words: ['pull', 'update'],
+    with: ['latest', 'git', 'code', 'changes', 'newest'],
+    changes: true,
+    usage: 'pull latest from git',
+    does: 'take in the newest commits',
+  },
+  {
+    name: 'status',
+    words: ['status', 'state'],
+    with: ['system', 'selfheal'],
+    changes: false,
+    usage: 'status',
+    does: 'how selfheal itself is',
+  },
+  {
+    name: 'incidents',
+    words: ['incidents', 'list', 'open'],
+    with: ['incident', 'all'],
+    changes: false,
+    usage: 'incidents',
+    does: 'what is open; "incidents all" for everything',
+  },
+  {
+    name: 'incident',
+    words: ['incident', 'details', 'detail'],
+    with: [],
+    changes: false,
+    usage: 'incident 7',
+    does: 'one incident with its evidence',
+  },
+  {
+    name: 'plan',
+    words: ['plan', 'dryrun', 'preview'],
+    with: ['incident', 'dry', 'run'],
+    changes: false,
+    usage: 'plan 7',
+    does: 'what would be done, and its way back',
+  },
+  {
+    name: 'approve',
+    words: ['approve', 'allow', 'accept'],
+    with: ['incident', 'plan', 'yes'],
+    changes: true,
+    usage: 'approve 7',
+    does: 'let the plan of an incident run',
+  },
+  {
+    name: 'deny',
+    words: ['deny', 'reject', 'refuse'],
+    with: ['incident', 'plan', 'no'],
+    changes: true,
+    usage: 'deny 7',
+    does: 'do not let it run',
+  },
+  {
+    name: 'rollback',
+    words: ['rollback', 'undo', 'revert'],
+    with: ['incident', 'fix', 'back'],
+    changes: true,
+    usage: 'rollback 7',
+    does: 'take the last fix back',
+  },
+  {
+    name: 'silence',
+    words: ['silence', 'mute', 'snooze'],
+    with: ['incident'],
+    changes: true,
+    usage: 'silence 7 2h',
+    does: 'hear nothing of it for a while',
+  },
+  {
+    name: 'pause',
+    words: ['pause', 'freeze'],
+    with: [],
+    changes: true,
+    usage: 'pause',
+    does: 'stop all acting; watching goes on',
+  },
+  {
+    name: 'resume',
+    words: ['resume', 'continue', 'unpause'],
+    with: ['healing'],
+    changes: true,
+    usage: 'resume',
+    does: 'act again',
+  },
+  {
+    name: 'history',
+    words: ['history', 'fixes', 'ledger'],
+    with: ['fix'],
+    changes: false,
+    usage: 'history',
+    does: 'what was done, and how it ended',
+  },
+  {
+    name: 'why',
+    words: ['why', 'explain'],
+    with: ['incident'],
+    changes: false,
+    usage: 'why 7',
+    does: 'which rule matched; also for a line of log',
+  },
+  {
+    name: 'logs',
+    words: ['logs', 'log', 'samples'],
+    with: ['incident'],
+    changes: false,
+    usage: 'logs 7',
+    does: 'the lines an incident was seen in',
+  },
+  {
+    name: 'help',
+    words: ['help', 'commands', 'start', 'menu', 'hi', 'hello'],
+    with: [],
+    changes: false,
+    usage: 'help',
+    does: 'this list',
+  },
+];
+
+const FILLERS = new Set(
+  'a all an and any are at can could current do for from give get go how i in is it its last latest me my now number of on our out over please recent run see show tell that the them then there this to up us was we what whats with you your'.split(
+    ' ',
+  ),
+);
+const NEGATIONS = new Set(["don't", 'dont', 'not', 'never', 'no', 'stop', 'cancel', 'without']);
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+const DEFAULT_SILENCE_MS = 2 * 3_600_000;
+const LONGEST_SILENCE_MS = 30 * 86_400_000;
+const LONGEST_TEXT = 4_000;
+
+interface Read {
+  readonly words: readonly string[];
+  readonly ids: readonly string[];
+  readonly spans: readonly number[];
+}
+
+/**
+ * Understands one message. Never throws.
+ *
+ * @example parseCommand('Show ERRORS') // { name: 'errors', minutes: null }
+ * @example parseCommand('silence 7 2h') // { name: 'silence', id: '7', forMs: 7200000 }
+ * @example parseCommand('aprove 7') // { name: 'suggestion', nearest: 'approve 7', … }
+ */
+export function parseCommand(text: string): Command | Suggestion {
+  const trimmed = text.trim().slice(0, LONGEST_TEXT);
+  const free = freeText(trimmed);
+  if (free) return free;
+  const read = readWords(trimmed);
+  const found = findGrammar(read);
+  if (!found) return nothingKnown(read);
+  const { grammar, exact, unknown } = found;
+  const filled = fill(grammar, read, unknown);
+  if (filled.name === 'suggestion' || !grammar.changes)
+    return unknown.length > 1 && filled.name !== 'suggestion'
+      ? suggest(grammar, read, 'I am not sure what you mean.')
+      : filled;
+  if (!exact)
+    return suggest(grammar, read, `"${read.words.find((w) => !FILLERS.has(w)) ?? trimmed}" is not a command.`);
+  const rest = grammar.name === 'pull' ? [] : unknown;
+  return rest.length > 0 ? suggest(grammar, read, `I do not know "${rest[0]}", so I have not done anything.`) : filled;
+}
+
+/** `why` and `pause` take the rest of the line as it is. */
+function freeText(text: string): Command | null {
+  const match = /^\/?(why|explain|pause)(?:@\w+)?(?:[\s:_]+(.*))?$/is.exec(text);
+  if (!match) return null;
+  const verb = (match[1] as string).toLowerCase();
+  const rest = (match[2] ?? '').trim();
+  if (verb === 'pause') return { name: 'pause', reason: rest.replace(/^(for|because|:)\s+/i, '') };
+  return rest ? { name: 'why', subject: /^(?:incident\s+)?#?(\d{1,9})$/i.exec(rest)?.[1] ?? rest } : null;
+}
+
+function readWords(text: string): Read {
+  const words: string[] = [];
+  const ids: string[] = [];
+  const spans: number[] = [];
+  const flat = text
+    .toLowerCase()
+    .replace(/^\/(\w+)@\w+/, '/$1')
+    .replace(/[’`]/g, "'")
+    .replace(/roll[\s-]back/g, 'rollback')
+    .replace(
+      /(\d)\s*(minutes?|mins?|hours?|hrs?|days?|weeks?|seconds?|secs?)\b/g,
+      (_, n: string, unit: string) => n + unit[0],
+    )
+    .replace(/[/_]/g, ' ');
+  for (const word of flat.split(/[^\p{L}\p{N}#'.-]+/u)) {
+    const bare = word.replace(/^[.'-]+|[.'-]+$/g, '');
+    const span = /^(\d{1,6})([smhdw])$/.exec(bare);
+    const id = /^#?(\d{1,9})$/.exec(bare)?.[1];
+    if (span) spans.push(Number(span[1]) * (UNITS[span[2] as string] as number));
+    else if (id) ids.push(id);
+    else if (bare) words.push(bare);
+  }
+  return { words, ids, spans };
+}
+
+interface Found {
+  readonly grammar: Grammar;
+  /** True when the command's own word was spelled exactly. */
+  readonly exact: boolean;
+  readonly unknown: readonly string[];
+}
+
+/** The command whose words explain the most of what was written. */
+function findGrammar({ words, ids }: Read): Found | null {
+  let best: (Found & { readonly score: number }) | null = null;
+  for (const grammar of GRAMMAR) {
+    const own = words.find((word) => grammar.words.includes(word));
+    const near = own ?? words.find((word) => grammar.words.some((w) => isSlip(word, w)) && !isVocabulary(word));
+    if (near === undefined) continue;
+    const rest = words.filter((word) => word !== near && !FILLERS.has(word));
+    const known = rest.filter((word) => isNear(word, [...grammar.words, ...grammar.with]));
+    const unknown = rest.filter((word) => !known.includes(word));
+    const wantsId = ['incident', 'plan', 'approve', 'deny', 'rollback', 'silence', 'logs', 'why', 'fix'].includes(
+      grammar.name,
+    );
+    // A word that changes something outranks one that only shows, so that "fix errors" is no "errors".
+    const score =
+      known.length * 2 -
+      unknown.length * 3 +
+      (own ? 2 : 0) +
+      (grammar.changes && own ? 1 : 0) +
+      (ids.length > 0 && wantsId ? 1 : 0);
+    if (!best || score > best.score) best = { grammar, exact: own !== undefined, unknown, score };
+  }
+  return best;
+}
+
+/** The command with its arguments, or what is missing. */
+function fill(grammar: Grammar, read: Read, unknown: readonly string[]): Command | Suggestion {
+  const [id] = read.ids;
+  const { name } = grammar;
+  const minutes = minutesOf(read);
+  if (read.ids.length > 1 && name !== 'silence') return suggest(grammar, read, 'One number at a time, please.');
+  switch (name) {
+    case 'health':
+    case 'errors':
+      return { name, minutes };
+    case 'report':
+    case 'status':
+    case 'resume':
+    case 'history':
+    case 'help':
+      return { name };
+    case 'fix':
+      return { name, id: id ?? null };
+    case 'pull':
+      return unknown.length > 1
+        ? suggest(grammar, read, 'Name one service, or none for all.')
+        : { name, service: unknown[0] ?? null };
+    case 'incidents':
+      return id ? { name: 'incident', id } : { name, all: read.words.includes('all') };
+    case 'incident':
+      return id ? { name, id } : { name: 'incidents', all: read.words.includes('all') };
+    case 'approve':
+    case 'deny':
+      return { name, id: id ?? null };
+    case 'plan':
+    case 'rollback':
+    case 'logs':
+      return id ? { name, id } : suggest(grammar, read, 'Which incident?');
+    case 'silence':
+      return id ? { name, id, forMs: silenceOf(read) } : suggest(grammar, read, 'Which incident?');
+    case 'why':
+      return id ? { name, subject: id } : suggest(grammar, read, 'Why what?');
+    case 'pause':
+      return { name, reason: '' };
+  }
+}
+
+function minutesOf({ spans, ids }: Read): number | null {
+  const ms = spans[0] ?? (ids[0] ? Number(ids[0]) * 60_000 : null);
+  return ms === null || ms < 60_000 ? null : Math.min(Math.round(ms / 60_000), 60 * 24 * 30);
+}
+
+function silenceOf({ spans, ids }: Read): number {
+  const hours = ids[1] ? Number(ids[1]) * 3_600_000 : DEFAULT_SILENCE_MS;
+  return Math.min(spans[0] ?? hours, LONGEST_SILENCE_MS);
+}
+
+function suggest(grammar: Grammar, { ids, spans }: Read, because: string): Suggestion {
+  const usage = ids[0] ? grammar.usage.replace(/\d+|errors$/, ids[0]) : grammar.usage;
+  const span = spans[0];
+  return {
+    name: 'suggestion',
+    because,
+    nearest: span && grammar.name === 'silence' ? usage.replace(/\d+[smhdw]$/, spanWord(span)) : usage,
+  };
+}
+
+function spanWord(ms: number): string {
+  for (const unit of ['w', 'd', 'h', 'm'] as const)
+    if (ms % (UNITS[unit] as number) === 0) return `${ms / (UNITS[unit] as number)}${unit}`;
+  return `${Math.round(ms / 1000)}s`;
+}
+
+function nothingKnown(read: Read): Suggestion {
+  const words = read.words.filter((word) => !FILLERS.has(word));
+  const word = words[0] ?? read.words[0];
+  // A number alone can only mean an incident.
+  const [id] = read.ids;
+  if (word === undefined && id) return { name: 'suggestion', because: 'What about it?', nearest: `incident ${id}` };
+  const nearest = word === undefined ? null : nearestGrammar(words);
+  const because = word === undefined ? 'Tell me what to do.' : `I do not know "${word.slice(0, 40)}".`;
+  return nearest ? suggest(nearest, read, because) : { name: 'suggestion', because, nearest: 'help' };
+}
+
+function nearestGrammar(words: readonly string[]): Grammar | null {
+  let best: { readonly grammar: Grammar; readonly distance: number } | null = null;
+  for (const word of words)
+    for (const grammar of GRAMMAR)
+      for (const own of grammar.words) {
+        const distance = editDistance(word, own) / Math.max(word.length, own.length);
+        if (distance <= 0.5 && (!best || distance < best.distance)) best = { grammar, distance };
+      }
+  return best?.grammar ?? null;
+}
+
+function isVocabulary(word: string): boolean {
+  return FILLERS.has(word) || NEGATIONS.has(word) || GRAMMAR.some((g) => g.words.includes(word));
+}
+
+function isNear(word: string, known: readonly string[]): boolean {
+  return known.includes(word) || (!NEGATIONS.has(word) && known.some((k) => isSlip(word, k)));
+}
+
+/** One slip in a word of four letters or more, two from eight on. */
+function isSlip(word: string, known: string): boolean {
+  if (word.length < 4 || NEGATIONS.has(word)) return false;
+  return editDistance(word, known) <= (Math.min(word.length, known.length) >= 8 ? 2 : 1);
+}
+
+/** Insertions, deletions, replacements, and neighbours swapped. */
+function editDistance(a: string, b: string): number {
+  if (Math.abs(a.length - b.length) > 3 || a.length > 40) return 99;
+  let before: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const cost = a[i - 1] === b[j - 1] ? 0 : 1;
+      let least = Math.min((last[j] as number) + 1, (row[j - 1] as number) + 1, (last[j - 1] as number) + cost);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        least = Math.min(least, (before[j - 2] as number) + 1);
+      row.push(least);
+    }
+    before = last;
+    last = row;
+  }
+  return last[b.length] as number;
+}

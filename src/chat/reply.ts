@@ -1,0 +1,132 @@
+// Puts an answer into a chat: escaped, split or attached when it is long, with buttons on the last piece,
+// and plain when the server does not like the formatting.
+
+import { InputFile, type Api } from 'grammy';
+import { keyboardOf } from '../notifiers/shared/telegram-buttons.ts';
+import { bridged, failureOf, withoutToken, type TelegramAccess } from '../notifiers/shared/telegram-client.ts';
+import { splitText, telegramText, type TelegramText } from '../notifiers/shared/telegram-html.ts';
+import type { Answer } from './commands.ts';
+import type { TelegramMemory } from './memory.ts';
+
+export interface ReplyDeps {
+  readonly access: TelegramAccess;
+  readonly memory: TelegramMemory;
+  readonly signal: AbortSignal;
+}
+
+export interface Place {
+  readonly chat: number;
+  /** Message that is answered. */
+  readonly to?: number;
+  /** Message of ours to turn into the answer instead of sending a new one. */
+  readonly instead?: number;
+  /** Names the answer: the same name gets the same button handles. */
+  readonly key: string;
+}
+
+/** More pieces than this become a file. */
+const PIECES = 3;
+const EXCERPT_ROOM = 3_000;
+
+/** Sends the answer and returns the id of its last message. Rejects as grammY does. */
+export async function reply(api: Api, answer: Answer, place: Place, deps: ReplyDeps): Promise<number> {
+  const clean = (text: string) => withoutToken(text, deps.access.token);
+  const text = clean(answer.lines.join('\n'));
+  const excerpt = answer.excerpt && clean(answer.excerpt);
+  if (excerpt && text.length + excerpt.length > EXCERPT_ROOM) return sendFile(api, text, excerpt, answer, place, deps);
+  const { pieces, rest } = splitText(text, PIECES);
+  if (rest) return sendFile(api, pieces[0] ?? '', text, answer, place, deps);
+  let last = 0;
+  for (const [index, piece] of pieces.entries()) {
+    const final = index === pieces.length - 1;
+    const part = telegramText({ body: piece, ...(final && { excerpt }) });
+    last = await say(
+      api,
+      part,
+      index === 0 ? place : { chat: place.chat, key: place.key },
+      final ? answer : null,
+      deps,
+    );
+  }
+  return last;
+}
+
+async function say(
+  api: Api,
+  text: TelegramText,
+  place: Place,
+  answer: Answer | null,
+  deps: ReplyDeps,
+): Promise<number> {
+  const handle = answer && (await handleOf(answer, place, deps));
+  const keyboard =
+    handle &&
+    keyboardOf(
+      (answer.buttons ?? []).map((b) => b.action),
+      handle,
+    );
+  const options = {
+    link_preview_options: { is_disabled: true },
+    ...(keyboard && { reply_markup: keyboard }),
+    ...(place.to !== undefined && { reply_parameters: { message_id: place.to, allow_sending_without_reply: true } }),
+  };
+  const send = async (formatted: boolean): Promise<number> => {
+    const words = formatted ? text.html : text.plain;
+    const said = { ...options, ...(formatted && { parse_mode: 'HTML' as const }) };
+    if (place.instead === undefined)
+      return (await api.sendMessage(place.chat, words, said, bridged(deps.signal))).message_id;
+    await api.editMessageText(place.chat, place.instead, words, said, bridged(deps.signal));
+    return place.instead;
+  };
+  const message = await send(true).catch((error: unknown) => {
+    if (!/can't parse|parse entities/i.test(failureOf(error, deps.access.token).description)) throw error;
+    return send(false);
+  });
+  await deps.memory.answered(message);
+  if (handle) await deps.memory.bind(handle, message);
+  return message;
+}
+
+/** Too long to read in a chat: the beginning as a caption, everything in a file. */
+async function sendFile(
+  api: Api,
+  head: string,
+  text: string,
+  answer: Answer,
+  place: Place,
+  deps: ReplyDeps,
+): Promise<number> {
+  const file = new InputFile(Buffer.from(`${text}\n`), 'selfheal.txt');
+  const caption = telegramText({ body: head.slice(0, 900) });
+  const handle = await handleOf(answer, place, deps);
+  const message = await api.sendDocument(
+    place.chat,
+    file,
+    {
+      caption: caption.html,
+      parse_mode: 'HTML',
+      ...(handle && {
+        reply_markup: keyboardOf(
+          (answer.buttons ?? []).map((b) => b.action),
+          handle,
+        ),
+      }),
+    },
+    bridged(deps.signal),
+  );
+  await deps.memory.answered(message.message_id);
+  if (handle) await deps.memory.bind(handle, message.message_id);
+  return message.message_id;
+}
+
+async function handleOf(answer: Answer, place: Place, { memory }: ReplyDeps): Promise<string | null> {
+  if (!answer.about || !answer.buttons?.length) return null;
+  const { incident, plan } = answer.about;
+  return memory.issue({
+    key: place.key,
+    chat: place.chat,
+    incident,
+    plan,
+    actions: answer.buttons.map((b) => b.action),
+  });
+}

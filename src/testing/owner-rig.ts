@@ -1,0 +1,353 @@
+// A small selfheal around a fake Bot API: real store, planner, fixer, operations, outbox and chat. Only the
+// fix and the hands are scripted, so that a test can say what happens on the machine.
+
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createTelegramMemory } from '../chat/memory.ts';
+import { startTelegramChat, type TelegramChat } from '../chat/telegram.ts';
+import type { Config, ServiceConfig } from '../config/contract.ts';
+import { Secret } from '../config/secret.ts';
+import type { Clock } from '../core/clock.ts';
+import { advance, type Incident, type IncidentEvent } from '../core/incident.ts';
+import type { Outcome } from '../core/outcome.ts';
+import { AutoFixer, type HandsAnswer, type HandsVerb } from '../engine/fixer.ts';
+import { Planner } from '../engine/planner.ts';
+import { createTelling, type Telling } from '../engine/telling.ts';
+import { defineFix, propose, type Diagnosis } from '../fixes/contract.ts';
+import type { Probe } from '../host/contract.ts';
+import { createTelegramNotifier } from '../notifiers/index.ts';
+import { createOperations, type Operations } from '../operations.ts';
+import type { Store } from '../store/contract.ts';
+import { openStore } from '../store/index.ts';
+import { sampleIncident } from './samples.ts';
+import { SwiftClock } from './swift-clock.ts';
+import { FakeTelegram, type FakeTelegramOptions } from './telegram.ts';
+
+export interface RigOptions {
+  readonly speed?: number;
+  readonly config?: Partial<Config>;
+  readonly allowedUsers?: readonly number[];
+  readonly chat?: number;
+  readonly telegram?: FakeTelegramOptions;
+}
+
+/** What the scripted part of the world does. */
+export interface RigScript {
+  diagnose: () => Diagnosis;
+  hands: (plan: string, verb: HandsVerb) => Promise<HandsAnswer>;
+}
+
+export const OWNER = 1001;
+
+/**
+ * @example
+ * const rig = await OwnerRig.start();
+ * await rig.breaks({ type: 'import_error' });
+ * await rig.api.until(() => rig.api.sent().length > 0);
+ * await rig.close();
+ */
+export class OwnerRig {
+  readonly clock: SwiftClock;
+  readonly api: FakeTelegram;
+  readonly store: Store;
+  readonly script: RigScript;
+  readonly said: string[] = [];
+  telling!: Telling;
+  operations!: Operations;
+  #chat: TelegramChat | null = null;
+  #stop = new AbortController();
+  #flows: Promise<unknown>[] = [];
+  readonly #folder: string;
+  readonly #options: RigOptions;
+
+  private constructor(options: RigOptions, folder: string, clock: SwiftClock, api: FakeTelegram, store: Store) {
+    this.#options = options;
+    this.#folder = folder;
+    this.clock = clock;
+    this.api = api;
+    this.store = store;
+    this.script = { diagnose: () => installWordtrim(), hands: (plan, verb) => this.#hands(plan, verb) };
+  }
+
+  static async start(options: RigOptions = {}): Promise<OwnerRig> {
+    const folder = await mkdtemp(join(tmpdir(), 'selfheal-rig-'));
+    const clock = new SwiftClock(options.speed ?? 20, Date.UTC(2026, 0, 5, 12));
+    const api = await FakeTelegram.start({
+      limit: { count: 1_000, windowMs: 1_000 },
+      now: () => clock.now(),
+      ...options.telegram,
+    });
+    const store = await openStore({ directory: folder, clock });
+    const rig = new OwnerRig(options, folder, clock, api, store);
+    await rig.begin();
+    return rig;
+  }
+
+  get config(): Config {
+    return {
+      file: null,
+      node: 'box',
+      enabled: true,
+      autoFix: true,
+      checkIntervalMs: 300_000,
+      maxAutoFixAttempts: 3,
+      notifyOnFix: true,
+      notifyOnCritical: true,
+      autoFixTypes: null,
+      state: this.#folder,
+      services: [service('agent')],
+      telegram: {
+        token: new Secret(this.api.token),
+        allowedUsers: this.#options.allowedUsers ?? [OWNER],
+        chat: this.#options.chat ?? OWNER,
+        apiRoot: this.api.url,
+      },
+      webhook: null,
+      quietHours: null,
+      digestIntervalMs: 3_600_000,
+      dashboard: null,
+      gateway: null,
+      rules: [],
+      severities: {},
+      limits: { changesPerHour: 100, changesPerDay: 1_000, restartsPerHour: 100 },
+      ...this.#options.config,
+    };
+  }
+
+  /** Starts the process, so to speak. */
+  async begin(): Promise<void> {
+    const { config, store, clock } = this;
+    this.#stop = new AbortController();
+    const { signal } = this.#stop;
+    const log = (message: string, fields: Readonly<Record<string, unknown>>) =>
+      void this.said.push(`${message} ${JSON.stringify(fields)}`);
+    const telegram = config.telegram as NonNullable<Config['telegram']>;
+    const notifier = createTelegramNotifier(telegram, createTelegramMemory(store, clock));
+    this.telling = createTelling({ store, notifiers: [notifier], config, clock, log });
+    const changed = ({ incident }: { readonly incident: Incident }) => this.telling.told(incident);
+    const probe = scriptedProbe(clock);
+    const fix = defineFix({
+      name: 'install-package',
+      family: 'install-package',
+      title: 'Install a missing Python package',
+      handles: ['import_error'],
+      risk: 'reversible',
+      scope: 'service',
+      autonomy: 'approve',
+      order: 1,
+      diagnose: async () => this.script.diagnose(),
+      drills: [],
+    });
+    const planner = new Planner({ config, fixes: [fix], probe, store, clock, node: 'box', digest: sha256 });
+    const hands = (plan: string, verb: HandsVerb) => this.script.hands(plan, verb);
+    const fixer = new AutoFixer({ config, store, planner, hands, clock: breathing(clock), owner: '1:1', changed });
+    this.operations = createOperations({
+      config,
+      store,
+      planner,
+      fixer,
+      probe,
+      clock,
+      node: 'box',
+      explain: (text) => ({
+        detection: null,
+        because: `no rule matches "${text}"`,
+        nearMisses: [],
+        masks: [],
+        fingerprint: null,
+      }),
+      daemon: async () => ({ running: true, here: true, pid: 4711 }),
+      alone: (work) => work(signal),
+      changed,
+      close: async () => {},
+    });
+    this.#chat = await startTelegramChat({ config: telegram, operations: this.operations, store, clock, log, signal });
+    this.#flows = [this.telling.run(signal), fixer.run(signal)];
+  }
+
+  /** Ends the process; the store and the Bot API stay. */
+  async end(): Promise<void> {
+    this.#stop.abort();
+    await this.#chat?.stop();
+    await Promise.all(this.#flows);
+  }
+
+  async close(): Promise<void> {
+    await this.end();
+    await this.api.close();
+    await this.store.close();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  /** A problem is seen for the first time. */
+  async breaks(changes: Partial<Incident> = {}): Promise<Incident> {
+    const at = this.clock.now();
+    const id = changes.id ?? (await this.store.nextIncidentId());
+    const incident = sampleIncident({
+      id,
+      node: 'box',
+      message: "ModuleNotFoundError: No module named 'wordtrim'",
+      fingerprint: { version: 1, kind: `k${id}`, place: `p${id}`, template: 'No module named <*>' },
+      state: { name: 'open', notBefore: at },
+      firstSeen: at,
+      lastSeen: at,
+      samples: [
+        {
+          at,
+          source: 'file:/srv/agent/agent.log',
+          line: 12,
+          endLine: 15,
+          text: "Traceback…\nModuleNotFoundError: No module named 'wordtrim'",
+        },
+      ],
+      ...changes,
+    });
+    await this.store.saveIncident(incident);
+    await this.telling.told(incident);
+    return incident;
+  }
+
+  /** Something happens to an incident. */
+  async happens(id: string, event: IncidentEvent): Promise<Incident> {
+    for (;;) {
+      const incident = await this.store.incident(id);
+      const next = incident && advance(incident, event);
+      if (!next) throw new Error(`${event.kind} is not possible for incident ${id} (${incident?.state.name})`);
+      if (!(await this.store.saveIncident(next))) continue;
+      await this.telling.told(next);
+      return next;
+    }
+  }
+
+  /** Resolves once the incident is in the state. */
+  async reaches(id: string, state: Incident['state']['name'], withinMs = 10_000): Promise<Incident> {
+    const end = Date.now() + withinMs;
+    for (;;) {
+      const incident = await this.store.incident(id);
+      if (incident?.state.name === state) return incident;
+      if (Date.now() > end) throw new Error(`incident ${id} is ${incident?.state.name}, not ${state}`);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
+  /** Resolves once nothing that is due waits in the outbox. */
+  async delivered(): Promise<void> {
+    for (let quiet = 0; quiet < 3; ) {
+      const rows = await this.store.outbox({});
+      const waiting = rows.some((row) => row.state === 'pending' && row.notification.urgency === 'now');
+      quiet = waiting ? 0 : quiet + 1;
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+  }
+
+  /** Texts of the bot's messages, oldest first. */
+  texts(chat?: number): readonly string[] {
+    return this.api.sent(chat).map((message) => message.text);
+  }
+
+  async #hands(plan: string, verb: HandsVerb): Promise<HandsAnswer> {
+    const evidence = [{ check: "python imports 'wordtrim'", passed: true as const, text: 'exit 0' }];
+    if (verb === 'act') return { kind: 'acted', evidence };
+    const kind = verb === 'undo' ? 'rolled-back' : 'fixed';
+    const reason = verb === 'undo' ? 'taken back, byte for byte' : 'the import works and the error stayed away';
+    const outcome: Outcome = { kind, reason, evidence: verb === 'undo' ? [] : evidence, at: this.clock.now(), plan };
+    return { kind: 'finished', outcome };
+  }
+}
+
+export function service(name: string): ServiceConfig {
+  return {
+    name,
+    directory: `/srv/${name}`,
+    command: null,
+    restart: null,
+    health: null,
+    envFile: null,
+    disposable: [],
+    pipIndex: null,
+    npmRegistry: null,
+    settleMs: 2_000,
+    logs: [],
+    journald: null,
+    docker: null,
+    configFiles: [],
+    idle: false,
+    fixes: {},
+    environment: {},
+  };
+}
+
+/** A proposal as the fix for Python packages makes it. */
+export function installWordtrim(): Diagnosis {
+  return propose({
+    title: 'install wordtrim 1.2.0 into .venv',
+    why: 'main.py imports wordtrim; requirements.txt pins 1.2.0; the venv has none.',
+    facts: { module: 'wordtrim' },
+    steps: [
+      {
+        kind: 'pip-install',
+        title: 'install wordtrim==1.2.0 from https://pypi.org/simple into /srv/agent/.venv',
+        interpreter: '/srv/agent/.venv/bin/python',
+        directory: '/srv/agent',
+        index: 'https://pypi.org/simple',
+        packages: [{ name: 'wordtrim', version: '1.2.0', hashes: [] }],
+        undo: { kind: 'restore-snapshot' },
+      },
+    ],
+    checks: [
+      {
+        kind: 'python-import',
+        title: "python imports 'wordtrim'",
+        proves: 'operation',
+        failsBefore: true,
+        interpreter: '/srv/agent/.venv/bin/python',
+        module: 'wordtrim',
+        directory: '/srv/agent',
+      },
+    ],
+    resources: ['path:/srv/agent/.venv'],
+    needsRestart: true,
+  });
+}
+
+/** Only what planner and operations look at; anything else is a bug of the test. */
+function scriptedProbe(clock: SwiftClock): Probe {
+  const state = {
+    running: true,
+    process: null,
+    stoppedOnPurpose: false,
+    recentStarts: 0,
+    supervisorGaveUp: false,
+    evidence: 'scripted',
+  };
+  const probe = {
+    clock,
+    services: {
+      state: async () => state,
+      health: async () => ({ passed: 'unknown' as const, evidence: 'no probe is declared' }),
+      facts: () => null,
+      all: () => [],
+    },
+    git: { repository: async () => null },
+  };
+  // A test that reaches further fails loudly on the missing part.
+  return probe as unknown as Probe;
+}
+
+/** Lets other work of this process have its turn after each wait, also after one that was cut short. */
+function breathing(clock: SwiftClock): Clock {
+  return {
+    now: () => clock.now(),
+    monotonic: () => clock.monotonic(),
+    sleep: async (ms, signal) => {
+      await clock.sleep(ms, signal);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    },
+  };
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
