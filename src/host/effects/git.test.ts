@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -16,6 +17,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { GitAbortStep, GitFastForwardStep, GitRescueStep, GitReturnStep } from '../../core/plan.ts';
 import { createDrillKit, type DrillWorld } from '../../testing/create-drill-kit.ts';
 import { benchFor, type EffectBench } from '../../testing/effect-bench.ts';
+import { GIT_ENVIRONMENT } from '../../testing/kit-git.ts';
 import { createRun } from '../run.ts';
 import { describeTree } from '../tree.ts';
 import { gitAbort } from './git-abort.ts';
@@ -36,7 +38,19 @@ beforeEach(() => {
 });
 afterEach(() => world.close());
 
-const git = async (...args: string[]): Promise<string> => (await world.kit.sh(['git', ...args])).trim();
+/** Straight, without our own precautions, as the owner of the repository: what a person would see. */
+const git = async (...args: string[]): Promise<string> =>
+  execFileSync('git', args, {
+    cwd: directory,
+    encoding: 'utf8',
+    env: { ...process.env, ...GIT_ENVIRONMENT },
+    stdio: 'pipe',
+    ...ownerIfNotUs(),
+  }).trim();
+const ownerIfNotUs = (): { uid?: number; gid?: number } => {
+  const { uid, gid } = statSync(directory);
+  return uid === process.getuid?.() ? {} : { uid, gid };
+};
 const mayFail = (...args: string[]): Promise<string> => world.kit.sh(['git', ...args], { mayFail: true });
 const at = (name: string): string => join(directory, name);
 const text = (name: string): string => readFileSync(at(name), 'utf8');
@@ -242,7 +256,8 @@ describe('git-rescue', () => {
   });
 
   it('works in a repository without a commit', async () => {
-    await world.kit.sh(['git', 'init', '--quiet', directory]);
+    mkdirSync(directory);
+    await git('init', '--quiet');
     write('first.txt', 'x');
     const bench = rescue();
     await bench.snapshot();
