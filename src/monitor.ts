@@ -217,8 +217,8 @@ export class SelfHealingMonitor {
         base.fixer.wake();
       },
       sight: (stream, lost) => {
+        if (!lost && !blind.delete(stream)) return;
         if (lost) blind.set(stream, { since: lost.since, reason: lost.reason });
-        else blind.delete(stream);
         log.warn(lost ? 'a source is blind' : 'a source sees again', { stream, reason: lost?.reason ?? '' });
         void store.setValue(VALUE_KEYS.blind, Object.fromEntries(blind)).catch(() => {});
       },

@@ -12,8 +12,8 @@ export type IncidentState =
   | { readonly name: 'awaiting-approval'; readonly plan: string; readonly until: number }
   /** `owner` identifies the acting process (pid and start time), `leaseUntil` when it counts as dead. */
   | { readonly name: 'healing'; readonly plan: string; readonly owner: string; readonly leaseUntil: number }
-  /** Steps are done and checks passed; the error must stay away until `quietUntil`. */
-  | { readonly name: 'verifying'; readonly plan: string; readonly quietUntil: number }
+  /** Steps were done and checks passed at `since`; the error must stay away until `quietUntil`. */
+  | { readonly name: 'verifying'; readonly plan: string; readonly since: number; readonly quietUntil: number }
   | { readonly name: 'resolved'; readonly by: 'fix' | 'person' | 'itself' | 'cause'; readonly at: number }
   | { readonly name: 'needs-human'; readonly reason: string; readonly at: number }
   | { readonly name: 'silenced'; readonly by: string; readonly until: number };
@@ -89,7 +89,7 @@ export type IncidentEvent =
       readonly leaseUntil: number;
       readonly reason: string;
     }
-  | { readonly kind: 'steps-done'; readonly quietUntil: number; readonly reason: string }
+  | { readonly kind: 'steps-done'; readonly at: number; readonly quietUntil: number; readonly reason: string }
   | { readonly kind: 'finished'; readonly outcome: Outcome; readonly retryAt: number | null }
   | { readonly kind: 'postponed'; readonly until: number; readonly reason: string }
   | {
@@ -171,7 +171,7 @@ function change(incident: Incident, event: IncidentEvent): Incident {
     case 'steps-done':
       return {
         ...incident,
-        state: { name: 'verifying', plan: incident.plan ?? '', quietUntil: event.quietUntil },
+        state: { name: 'verifying', plan: incident.plan ?? '', since: event.at, quietUntil: event.quietUntil },
         reason: event.reason,
       };
     case 'finished':

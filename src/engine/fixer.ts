@@ -4,7 +4,13 @@
 
 import type { Config } from '../config/contract.ts';
 import type { Clock } from '../core/clock.ts';
-import { advance, type Incident, type IncidentEvent, type IncidentStateName } from '../core/incident.ts';
+import {
+  advance,
+  type Incident,
+  type IncidentEvent,
+  type IncidentState,
+  type IncidentStateName,
+} from '../core/incident.ts';
 import type { Evidence, Outcome } from '../core/outcome.ts';
 import type { Plan } from '../core/plan.ts';
 import type { ErrorType } from '../core/words.ts';
@@ -46,6 +52,8 @@ export interface AutoFixerDeps {
   readonly changed: (change: HealingChange) => void | Promise<void>;
 }
 
+type Verifying = Extract<IncidentState, { name: 'verifying' }>;
+
 /** Types that come and go with the other side: they may end by themselves without a fix. */
 const TRANSIENT: ReadonlySet<ErrorType> = new Set(['rate_limit', 'api_error', 'timeout', 'provider_overloaded']);
 /** A transient problem that stayed away this long is over: ten minutes. */
@@ -55,11 +63,15 @@ const RETRY_MS = 20_000;
 const TRIES_TO_SAVE = 8;
 const WORKING: readonly IncidentStateName[] = ['open', 'awaiting-approval', 'healing', 'verifying', 'silenced'];
 const AT_ONCE = 2;
+/** Looked at anyway this often: decisions and repeats ring, but a bell can fail. */
+const IDLE_MS = 2_000;
+const BUSY_MS = 250;
 
 export class AutoFixer {
   readonly #deps: AutoFixerDeps;
   readonly #running = new Map<string, Promise<void>>();
   #wake: () => void = () => {};
+  #woken = false;
 
   constructor(deps: AutoFixerDeps) {
     this.#deps = deps;
@@ -67,6 +79,7 @@ export class AutoFixer {
 
   /** Something may have changed: look at once instead of at the next tick. */
   wake(): void {
+    this.#woken = true;
     this.#wake();
   }
 
@@ -80,8 +93,7 @@ export class AutoFixer {
     await this.recover(signal);
     while (!signal.aborted) {
       await this.#serveRequests(signal);
-      await this.#sweep(signal);
-      await this.#rest(signal);
+      await this.#rest(await this.#sweep(signal), signal);
     }
     await Promise.allSettled(this.#running.values());
   }
@@ -120,7 +132,7 @@ export class AutoFixer {
         await this.#resume(incident, incident.state.plan, signal);
         break;
       case 'verifying':
-        await this.#verify(incident, incident.state.plan, incident.state.quietUntil, signal);
+        await this.#verify(incident, incident.state, signal);
         break;
       case 'silenced':
         if (incident.state.until <= now) await this.#change(id, { kind: 'unsilenced', at: now }, null);
@@ -141,12 +153,33 @@ export class AutoFixer {
     return outcome;
   }
 
-  async #sweep(signal: AbortSignal): Promise<void> {
+  /** Starts what is due, and returns how long nothing else will be. */
+  async #sweep(signal: AbortSignal): Promise<number> {
     const { store, clock } = this.#deps;
+    let restMs = IDLE_MS;
     for (const incident of await store.incidents({ states: WORKING, limit: 1_000 })) {
-      if (signal.aborted || this.#running.size >= AT_ONCE) return;
-      if (this.#running.has(incident.service) || !isDue(incident, clock.now())) continue;
-      this.#start(incident.service, () => this.step(incident.id, signal));
+      const dueInMs = (await this.#dueAt(incident)) - clock.now();
+      if (dueInMs > 0) restMs = Math.min(restMs, dueInMs);
+      else if (this.#running.has(incident.service)) continue;
+      else if (signal.aborted || this.#running.size >= AT_ONCE) break;
+      else this.#start(incident.service, () => this.step(incident.id, signal));
+    }
+    return this.#running.size > 0 ? Math.min(restMs, BUSY_MS) : restMs;
+  }
+
+  /** When the incident can be moved on, epoch milliseconds; 0 is at once. */
+  async #dueAt({ state, lastSeen }: Incident): Promise<number> {
+    switch (state.name) {
+      case 'open':
+        return state.notBefore;
+      case 'silenced':
+        return state.until;
+      case 'awaiting-approval':
+        return (await this.#deps.store.approval(state.plan)) ? 0 : state.until;
+      case 'verifying':
+        return lastSeen > state.since ? 0 : state.quietUntil;
+      default:
+        return 0;
     }
   }
 
@@ -164,12 +197,19 @@ export class AutoFixer {
     this.#running.set(service, task);
   }
 
-  async #rest(signal: AbortSignal): Promise<void> {
+  /** Sleeps until something is due or somebody wakes us: a change of our own, or another process at the door. */
+  async #rest(ms: number, signal: AbortSignal): Promise<void> {
+    if (this.#woken) {
+      this.#woken = false;
+      return;
+    }
     const nap = new AbortController();
     const end = () => nap.abort();
     signal.addEventListener('abort', end, { once: true });
     this.#wake = end;
-    await this.#deps.clock.sleep(this.#running.size > 0 ? 250 : 1_000, nap.signal);
+    await this.#deps.clock.sleep(ms, nap.signal);
+    this.#wake = () => {};
+    this.#woken = false;
     signal.removeEventListener('abort', end);
   }
 
@@ -304,14 +344,13 @@ export class AutoFixer {
     if (plan) await this.#absorb(incident, plan, await this.#deps.hands(planId, 'recover', signal));
   }
 
-  async #verify(incident: Incident, planId: string, quietUntil: number, signal: AbortSignal): Promise<void> {
-    const plan = await this.#deps.store.plan(planId);
+  async #verify(incident: Incident, state: Verifying, signal: AbortSignal): Promise<void> {
+    const plan = await this.#deps.store.plan(state.plan);
     if (!plan) return;
-    const actedAt = quietUntil - plan.settleMs;
-    if (incident.lastSeen > actedAt)
-      return this.#absorb(incident, plan, await this.#deps.hands(planId, 'undo', signal));
-    if (quietUntil > this.#deps.clock.now()) return;
-    await this.#absorb(incident, plan, await this.#deps.hands(planId, 'verify', signal));
+    if (incident.lastSeen > state.since)
+      return this.#absorb(incident, plan, await this.#deps.hands(plan.id, 'undo', signal));
+    if (state.quietUntil > this.#deps.clock.now()) return;
+    await this.#absorb(incident, plan, await this.#deps.hands(plan.id, 'verify', signal));
   }
 
   async #absorb(incident: Incident, plan: Plan, answer: HandsAnswer): Promise<void> {
@@ -321,7 +360,8 @@ export class AutoFixer {
         return;
       case 'acted': {
         const reason = `done and checked; must stay quiet for ${Math.round(plan.settleMs / 1000)} s`;
-        await this.#change(incident.id, { kind: 'steps-done', quietUntil: clock.now() + plan.settleMs, reason }, plan);
+        const at = clock.now();
+        await this.#change(incident.id, { kind: 'steps-done', at, quietUntil: at + plan.settleMs, reason }, plan);
         return;
       }
       case 'finished':
@@ -377,17 +417,5 @@ export class AutoFixer {
       return next;
     }
     return null;
-  }
-}
-
-function isDue(incident: Incident, now: number): boolean {
-  const { state } = incident;
-  switch (state.name) {
-    case 'open':
-      return state.notBefore <= now;
-    case 'silenced':
-      return state.until <= now;
-    default:
-      return true;
   }
 }

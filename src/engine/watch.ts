@@ -12,6 +12,8 @@ export interface Detecting {
   feed(item: Block | Event): readonly Detection[];
   /** Gives out records that were waiting for more lines, older than `olderThanMs`. */
   flush(stream?: string, olderThanMs?: number): readonly Detection[];
+  /** True while a record waits for its end: only then there is anything to flush. */
+  readonly waiting?: boolean;
 }
 
 /** A source that cannot read since `since` (epoch ms). */
@@ -106,7 +108,8 @@ export class WatchFlow {
   async #flushUntil(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#deps.clock.sleep(FLUSH_EVERY_MS, signal);
-      this.#add(this.#deps.detector.flush(undefined, RECORD_WAIT_MS), null, null);
+      if (this.#deps.detector.waiting !== false)
+        this.#add(this.#deps.detector.flush(undefined, RECORD_WAIT_MS), null, null);
     }
   }
 
