@@ -2,6 +2,11 @@
 // folder and with the check union.
 
 import type { AnyCheckRunner } from '../contract.ts';
+import { fileAbsent } from './file-absent.ts';
+import { fileMode } from './file-mode.ts';
+import { fileParses } from './file-parses.ts';
+import { gitState } from './git-state.ts';
+import { gitWorks } from './git-works.ts';
 import { health } from './health.ts';
 import { http } from './http.ts';
 import { nodeResolve } from './node-resolve.ts';
@@ -17,6 +22,11 @@ import { timePassed } from './time-passed.ts';
 import { writable } from './writable.ts';
 
 export const checks: readonly AnyCheckRunner[] = [
+  fileAbsent,
+  fileMode,
+  fileParses,
+  gitState,
+  gitWorks,
   health,
   http,
   nodeResolve,
