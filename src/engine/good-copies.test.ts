@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ServiceConfig } from '../config/contract.ts';
 import { headRecord, modesRecord } from '../core/good-copy-names.ts';
 import type { Incident } from '../core/incident.ts';
+import { systemClock } from '../host/clock.ts';
 import { createFileProbe } from '../host/files.ts';
 import { createGitProbe } from '../host/git.ts';
 import { createRun } from '../host/run.ts';
@@ -26,9 +27,9 @@ beforeEach(async () => {
   const { directory } = world.kit;
   mkdirSync(directory);
   now = Date.now();
-  const clock = { now: () => now };
+  const clock = { ...systemClock, now: () => now };
   const state = join(world.root, 'state');
-  store = await openStore({ directory: state });
+  store = await openStore({ directory: state, clock });
   const git = createGitProbe({ run, clock, stateDirectory: state, scratchDirectory: world.root });
   copies = createGoodCopies({ store, files: createFileProbe(), git, clock });
   service = {
