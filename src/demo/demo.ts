@@ -129,7 +129,7 @@ class Stage {
 
   async #scene(kind: AgentKind, act: Act, world: World): Promise<Omit<Scene, 'number'>> {
     const brokeAt = Date.now();
-    return { agent: kind.name, title: act.title, brokeAt, broke: await act.play(world) };
+    return { agent: kind.name, title: act.title, directory: world.directory, brokeAt, broke: await act.play(world) };
   }
 
   /** The incident of the act, once it has an end; null when nothing was noticed in time. */

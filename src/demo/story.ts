@@ -3,7 +3,7 @@
 
 import type { IncidentDetail } from '../answers.ts';
 import type { Evidence } from '../core/outcome.ts';
-import { visible } from '../core/visible.ts';
+import { clip, oneLine } from '../core/visible.ts';
 
 /** Paints text; `plain` leaves it as it is. */
 export interface Paint {
@@ -24,6 +24,8 @@ export interface Scene {
   /** What was done to the agent, as a sentence. */
   readonly broke: string;
   readonly brokeAt: number;
+  /** Folder of the agent: paths below it are told without it. */
+  readonly directory: string;
 }
 
 const WIDTH = 96;
@@ -34,6 +36,7 @@ export function tell(scene: Scene, detail: IncidentDetail | null, paint: Paint):
     const clock = at === null ? '        ' : `${((at - scene.brokeAt) / 1000).toFixed(1).padStart(6)} s`;
     return `  ${paint.dim(clock)}  ${paint.accent(word.padEnd(7))} ${text}`;
   };
+  const short = (text: string) => shortened(text.replaceAll(`${scene.directory}/`, ''));
   const head = paint.bold(`${String(scene.number).padStart(2)} · ${scene.agent} · ${scene.title}`);
   const broke = line(scene.brokeAt, 'broke', scene.broke);
   if (!detail) return [head, broke, line(null, 'seen', paint.bad('nothing was noticed')), ''];
@@ -71,7 +74,6 @@ function mark(evidence: Evidence, paint: Paint): string {
   return evidence.passed === false ? paint.bad('✗') : paint.dim('?');
 }
 
-function short(text: string): string {
-  const line = visible(text.split('\n')[0] ?? '');
-  return line.length > WIDTH ? `${line.slice(0, WIDTH - 1)}…` : line;
+function shortened(text: string): string {
+  return clip(oneLine(text, 10 * WIDTH), WIDTH);
 }
