@@ -3,7 +3,7 @@
 
 import type { IncidentDetail } from '../answers.ts';
 import type { Evidence } from '../core/outcome.ts';
-import { clip, oneLine } from '../core/visible.ts';
+import { oneLine } from '../core/visible.ts';
 
 /** Paints text; `plain` leaves it as it is. */
 export interface Paint {
@@ -36,7 +36,7 @@ export function tell(scene: Scene, detail: IncidentDetail | null, paint: Paint):
     const clock = at === null ? '        ' : `${((at - scene.brokeAt) / 1000).toFixed(1).padStart(6)} s`;
     return `  ${paint.dim(clock)}  ${paint.accent(word.padEnd(7))} ${text}`;
   };
-  const short = (text: string) => shortened(text.replaceAll(`${scene.directory}/`, ''));
+  const short = (text: string) => oneLine(text.replaceAll(`${scene.directory}/`, ''), WIDTH);
   const head = paint.bold(`${String(scene.number).padStart(2)} · ${scene.agent} · ${scene.title}`);
   const broke = line(scene.brokeAt, 'broke', scene.broke);
   if (!detail) return [head, broke, line(null, 'seen', paint.bad('nothing was noticed')), ''];
@@ -72,8 +72,4 @@ function evidenceOf(detail: IncidentDetail): readonly Evidence[] {
 function mark(evidence: Evidence, paint: Paint): string {
   if (evidence.passed === true) return paint.good('✓');
   return evidence.passed === false ? paint.bad('✗') : paint.dim('?');
-}
-
-function shortened(text: string): string {
-  return clip(oneLine(text, 10 * WIDTH), WIDTH);
 }
