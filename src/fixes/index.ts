@@ -2,6 +2,8 @@
 // compares this list with the folder.
 
 import type { Fix } from './contract.ts';
+import abortStuckMerge from './abort-stuck-merge.ts';
+import clearStaleGitLock from './clear-stale-git-lock.ts';
 import installPythonPackage from './install-python-package.ts';
 
-export const fixes: readonly Fix[] = [installPythonPackage];
+export const fixes: readonly Fix[] = [abortStuckMerge, clearStaleGitLock, installPythonPackage];
