@@ -4,6 +4,7 @@
 import type { Check } from '../core/plan.ts';
 import type { GitRepository, Probe } from '../host/contract.ts';
 import { defineFix, later, notApplicable, propose, refuse, type FixContext } from './contract.ts';
+import { listed } from './shared/listed.ts';
 
 /** Somebody who is at it gets this long before we look again. */
 const LOOK_AGAIN_MS = 60_000;
@@ -175,9 +176,4 @@ async function healthChecks(elsewhere: boolean, service: string, { services }: P
   if (passed === true) return [{ kind: 'health', title, proves: 'neighbour', failsBefore: false, service }];
   if (passed === 'unknown' || elsewhere) return [];
   return [{ kind: 'health', title, proves: 'operation', failsBefore: true, service }];
-}
-
-function listed(names: readonly string[]): string {
-  const shown = names.slice(0, 5).join(', ');
-  return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
 }

@@ -51,6 +51,8 @@ export interface Drill {
   readonly world: (kit: DrillKit) => Promise<void>;
   /** What the log claimed. Absolute paths may use `{directory}`. */
   readonly facts: Facts;
+  /** The line that told it, where the fix reads more than facts. */
+  readonly message?: string;
   readonly type: ErrorType;
   /** The kinds of the proposed steps in order, or the other ends a diagnosis can have. */
   readonly expect: readonly Step['kind'][] | 'not-applicable' | 'refused' | 'later';

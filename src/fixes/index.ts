@@ -5,5 +5,17 @@ import type { Fix } from './contract.ts';
 import abortStuckMerge from './abort-stuck-merge.ts';
 import clearStaleGitLock from './clear-stale-git-lock.ts';
 import installPythonPackage from './install-python-package.ts';
+import reportGitTrouble from './report-git-trouble.ts';
+import returnToHealthyCommit from './return-to-healthy-commit.ts';
+import takeUpstreamFix from './take-upstream-fix.ts';
+import unblockPull from './unblock-pull.ts';
 
-export const fixes: readonly Fix[] = [abortStuckMerge, clearStaleGitLock, installPythonPackage];
+export const fixes: readonly Fix[] = [
+  abortStuckMerge,
+  clearStaleGitLock,
+  installPythonPackage,
+  reportGitTrouble,
+  returnToHealthyCommit,
+  takeUpstreamFix,
+  unblockPull,
+];

@@ -209,6 +209,18 @@ export interface GitIncoming {
   readonly subjects: readonly string[];
 }
 
+/** One file with both sides' changes, merged in memory. */
+export interface MergedText {
+  /** False when both sides changed the same lines: `text` has conflict marks then. */
+  readonly clean: boolean;
+  readonly text: string;
+  /** The file as HEAD has it. */
+  readonly base: string;
+  /** SHA-256 of the file as it lies in the work tree, and as the incoming commit has it. */
+  readonly oursSha256: string;
+  readonly theirsSha256: string;
+}
+
 export interface GitProbe {
   repository(directory: string): Promise<GitRepository | null>;
   /** Fetches. Null with a reason when the remote cannot be reached or refuses. */
@@ -227,13 +239,8 @@ export interface GitProbe {
   changedBetween(repository: GitRepository, from: string, to: string): Promise<readonly string[] | null>;
   /**
    * The work tree's text of one file with the incoming changes merged in; null when a text is missing or not UTF-8.
-   * `clean` is false when both sides changed the same lines.
    */
-  mergedText(
-    repository: GitRepository,
-    commit: string,
-    path: string,
-  ): Promise<{ readonly clean: boolean; readonly text: string } | null>;
+  mergedText(repository: GitRepository, commit: string, path: string): Promise<MergedText | null>;
   /**
    * Tries a commit in a scratch work tree: compiles these files without running them and then, only when `argv` is given,
    * runs that command of the owner there. `unknown` when it fails for want of something the scratch tree does not have.

@@ -2,22 +2,27 @@
 
 import type { ProcessInfo } from './contract.ts';
 import { GIT_MARK } from './git-command.ts';
-import { readDescriptor, readDescriptors, readPids, readProcess, readVariable } from './proc.ts';
+import { readDescriptor, readDescriptors, readPids, readProcess, readText, readVariable } from './proc.ts';
 
 /** Git programs of others that work in this work tree or git directory. As far as the kernel lets us see them. */
 export async function gitProcesses(workTree: string, gitDirectory: string): Promise<readonly ProcessInfo[]> {
   const found: ProcessInfo[] = [];
   for (const pid of await readPids()) {
+    if (!isGitName(await readDescriptor(`/proc/${pid}/exe`)) && !isGitName(await firstArgument(pid))) continue;
     const candidate = await readProcess(pid);
-    if (!candidate || !isGit(candidate) || !worksIn(candidate, [workTree, gitDirectory])) continue;
+    if (!candidate || !worksIn(candidate, [workTree, gitDirectory])) continue;
     if ((await readVariable(pid, GIT_MARK)) === null) found.push(candidate);
   }
   return found;
 }
 
-function isGit({ executable, argv }: ProcessInfo): boolean {
-  const names = [executable, argv[0]].map((path) => path?.slice(path.lastIndexOf('/') + 1) ?? '');
-  return names.some((name) => /^git(?:-|$)/.test(name));
+/** Most processes are none of git's: two cheap looks settle that. */
+function isGitName(path: string | null): boolean {
+  return path !== null && /(?:^|\/)git(?:-[^/]*)?$/.test(path);
+}
+
+async function firstArgument(pid: number): Promise<string | null> {
+  return (await readText(`/proc/${pid}/cmdline`))?.split('\0')[0] ?? null;
 }
 
 function worksIn({ cwd, argv }: ProcessInfo, folders: readonly string[]): boolean {

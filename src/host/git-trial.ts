@@ -5,10 +5,10 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import type { CheckResult } from '../core/plan.ts';
 import type { GitProbe, GitRepository, Run } from './contract.ts';
-import { git, type GitPlace, gitSaid, isCommit, openPlace } from './git-command.ts';
+import { git, type GitPlace, gitSaid, isCommit } from './git-command.ts';
 import type { Mirrors } from './git-upstream.ts';
 import { formatOf, parseConfig } from './parse.ts';
-import { lookAt, readEntry } from './safe-files.ts';
+import { lookAt, readEntry, sha256Of } from './safe-files.ts';
 
 const TEXT_CAP = 1024 * 1024;
 const TRIAL_MS = 60_000;
@@ -22,11 +22,6 @@ interface Means {
   readonly mirrors: Mirrors;
 }
 
-async function mirrorOf({ run, mirrors }: Means, repository: GitRepository): Promise<GitPlace | null> {
-  const place = await openPlace(run, repository.directory);
-  return place && mirrors.open(place).catch(() => null);
-}
-
 /** Text of one file at a commit; null when it is absent, larger than 1 MiB or not UTF-8. */
 export async function textAt(
   means: Means,
@@ -34,9 +29,9 @@ export async function textAt(
   commit: string,
   path: string,
 ): Promise<string | null> {
-  const mirror = await mirrorOf(means, repository);
-  if (!mirror || !isCommit(commit) || /^(?:\.{0,2}\/|$)/.test(path)) return null;
-  const answer = await git(means.run, mirror, ['cat-file', 'blob', `${commit}:${path}`], { outputCap: TEXT_CAP });
+  const found = await means.mirrors.around(repository.directory);
+  if (!found || !isCommit(commit) || /^(?:\.{0,2}\/|$)/.test(path)) return null;
+  const answer = await git(means.run, found.mirror, ['cat-file', 'blob', `${commit}:${path}`], { outputCap: TEXT_CAP });
   return answer.ok && !answer.stdout.includes('\uFFFD') ? answer.stdout : null;
 }
 
@@ -46,12 +41,11 @@ export async function withWorktree<T>(
   commit: string,
   use: (directory: string) => Promise<T>,
 ): Promise<T | null> {
-  const place = await openPlace(means.run, repository.directory);
-  const mirror = await mirrorOf(means, repository);
-  if (!place || !mirror || !isCommit(commit)) return null;
-  const scratch = await means.mirrors.scratch(place, 'trial');
+  const found = await means.mirrors.around(repository.directory);
+  if (!found || !isCommit(commit)) return null;
+  const scratch = await means.mirrors.scratch(found.place, 'trial');
   try {
-    return (await checkOut(means.run, mirror, commit, scratch)) ? await use(join(scratch, 'tree')) : null;
+    return (await checkOut(means.run, found.mirror, commit, scratch)) ? await use(join(scratch, 'tree')) : null;
   } finally {
     await rm(scratch, { recursive: true, force: true, maxRetries: 3 });
   }
@@ -75,23 +69,30 @@ export async function mergedText(
   commit: string,
   path: string,
 ): ReturnType<GitProbe['mergedText']> {
-  const place = await openPlace(means.run, repository.directory);
-  const mirror = await mirrorOf(means, repository);
-  if (!place || !mirror || repository.head === null) return null;
+  const found = await means.mirrors.around(repository.directory);
+  if (!found || repository.head === null) return null;
   const ours = await readEntry(join(repository.directory, path), { maxBytes: TEXT_CAP });
   const base = await textAt(means, repository, repository.head, path);
   const theirs = await textAt(means, repository, commit, path);
   if (ours.kind !== 'file' || !isText(ours.content) || base === null || theirs === null) return null;
-  const scratch = await means.mirrors.scratch(place, 'merge');
+  const scratch = await means.mirrors.scratch(found.place, 'merge');
   try {
     await writeFile(join(scratch, 'ours'), ours.content);
     await writeFile(join(scratch, 'base'), base);
     await writeFile(join(scratch, 'theirs'), theirs);
     const names = ['ours', 'base', 'theirs'].map((name) => join(scratch, name));
-    const merged = await git(means.run, mirror, ['merge-file', '-p', '--quiet', ...names], { outputCap: 3 * TEXT_CAP });
+    const merged = await git(means.run, found.mirror, ['merge-file', '-p', '--quiet', ...names], {
+      outputCap: 3 * TEXT_CAP,
+    });
     // The exit code is the number of conflicts; 255 is an error.
     if (merged.code === null || merged.code > 127 || merged.truncated) return null;
-    return { clean: merged.code === 0, text: merged.stdout };
+    return {
+      clean: merged.code === 0,
+      text: merged.stdout,
+      base,
+      oursSha256: ours.sha256,
+      theirsSha256: sha256Of(Buffer.from(theirs)),
+    };
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

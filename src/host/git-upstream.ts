@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { chown, lstat, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { FetchTrouble, GitIncoming, GitRepository, Run, RunResult } from './contract.ts';
-import { git, type GitPlace, gitSaid, type GitSetting, isCommit, openPlace } from './git-command.ts';
+import { findRepository, git, type GitPlace, gitSaid, type GitSetting, isCommit, openPlace } from './git-command.ts';
 import { parseRawDiff, pathOf, type RawChange, shownName } from './git-names.ts';
 import { isPlainAddress, riskyChanges } from './git-suspicion.ts';
 import { lookAt } from './safe-files.ts';
@@ -111,6 +111,16 @@ export class Mirrors {
 
   constructor(options: MirrorOptions) {
     this.#options = options;
+  }
+
+  /** The mirror of the repository around a folder; null when there is none that we may work in. */
+  async around(directory: string): Promise<{ readonly place: GitPlace; readonly mirror: GitPlace } | null> {
+    const found = await findRepository(directory);
+    if (!found?.sameOwner) return null;
+    // Without its configuration: nothing is asked of the repository itself but where its objects are.
+    const place: GitPlace = { workTree: found.workTree, gitDirectory: found.gitDirectory, drivers: [] };
+    const mirror = await this.open(place).catch(() => null);
+    return mirror && { place, mirror };
   }
 
   /** The mirror of a repository, made when it is not there. Its objects are the repository's and what was fetched. */

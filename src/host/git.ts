@@ -188,10 +188,9 @@ async function isAncestor(
   older: string,
   newer: string,
 ): Promise<boolean | null> {
-  const place = await openPlace(run, repository.directory);
-  const mirror = place && (await mirrors.open(place).catch(() => null));
-  if (!mirror || !isCommit(older) || !isCommit(newer)) return null;
-  const answer = await git(run, mirror, ['merge-base', '--is-ancestor', older, newer]);
+  const found = await mirrors.around(repository.directory);
+  if (!found || !isCommit(older) || !isCommit(newer)) return null;
+  const answer = await git(run, found.mirror, ['merge-base', '--is-ancestor', older, newer]);
   if (answer.code === 0) return true;
   return answer.code === 1 ? false : null;
 }
@@ -203,9 +202,8 @@ async function changedBetween(
   from: string,
   to: string,
 ): Promise<readonly string[] | null> {
-  const place = await openPlace(run, repository.directory);
-  const mirror = place && (await mirrors.open(place).catch(() => null));
-  if (!mirror || !isCommit(from) || !isCommit(to)) return null;
-  const answer = await git(run, mirror, ['diff-tree', '-r', '--raw', '--no-renames', '--no-abbrev', from, to]);
+  const found = await mirrors.around(repository.directory);
+  if (!found || !isCommit(from) || !isCommit(to)) return null;
+  const answer = await git(run, found.mirror, ['diff-tree', '-r', '--raw', '--no-renames', '--no-abbrev', from, to]);
   return answer.ok ? parseRawDiff(answer.stdout).map((change) => shownName(change.name)) : null;
 }
