@@ -7,7 +7,7 @@ export default defineRules({
   type: 'disk_full',
   severity: 'critical',
   patterns: [
-    { match: /No space left on device/, level: 'info', confidence: 0.96, because: 'ENOSPC as the C library words it' },
+    { match: /No space left on device/, confidence: 0.96, because: 'ENOSPC as the C library words it' },
     { match: /\bENOSPC\b/, confidence: 0.95, because: 'the errno as Node names it' },
     { match: /Disk quota exceeded|\bEDQUOT\b/, confidence: 0.94, because: 'EDQUOT as the C library words it' },
     { match: /database or disk is full/, confidence: 0.94, because: 'SQLITE_FULL' },

@@ -9,12 +9,11 @@ export default defineRules({
   patterns: [
     {
       match: /Out of memory: Killed process (?<pid>\d{1,9})/,
-      level: 'info',
       confidence: 0.97,
       because: 'the kernel names its victim',
     },
-    { match: /JavaScript heap out of memory/, level: 'info', confidence: 0.97, because: 'V8 at its heap limit' },
-    { match: /killed by the OOM killer/, level: 'info', confidence: 0.96, because: 'systemd reports the kernel kill' },
+    { match: /JavaScript heap out of memory/, confidence: 0.97, because: 'V8 at its heap limit' },
+    { match: /killed by the OOM killer/, confidence: 0.96, because: 'systemd reports the kernel kill' },
     { match: /Cannot allocate memory|\bENOMEM\b/, confidence: 0.94, because: 'ENOMEM as the C library words it' },
     { on: 'exception', match: /^(?:\w+\.)*MemoryError\b/, confidence: 0.95, because: 'Python class' },
     { match: /java\.lang\.OutOfMemoryError/, confidence: 0.96, because: 'Java class' },

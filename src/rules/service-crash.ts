@@ -9,26 +9,22 @@ export default defineRules({
   patterns: [
     {
       match: /Main process exited, code=(?:exited|killed|dumped), status=(?<exitCode>\d{1,3})/,
-      level: 'info',
       confidence: 0.95,
       because: 'systemd',
     },
     {
       match: /Start request repeated too quickly|start-limit-hit/,
-      level: 'info',
       confidence: 0.95,
       because: 'systemd gives up',
     },
-    { match: /Watchdog timeout \(limit/, level: 'info', confidence: 0.95, because: 'systemd watchdog' },
+    { match: /Watchdog timeout \(limit/, confidence: 0.95, because: 'systemd watchdog' },
     {
       match: /Segmentation fault|core dumped|segfault at/,
-      level: 'info',
       confidence: 0.94,
       because: 'shell and kernel',
     },
     {
       match: /app crashed - waiting for file changes|Script had too many unstable restarts/,
-      level: 'info',
       confidence: 0.92,
       because: 'nodemon and pm2',
     },
