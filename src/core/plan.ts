@@ -24,6 +24,8 @@ export type FileContent =
   | { readonly copy: string }
   /** The file as it is, with the lines of these keys taken from a stored copy added at its end. Format `env` only. */
   | { readonly append: { readonly copy: string; readonly keys: readonly string[] } }
+  /** The file as it is, with this text at its end. */
+  | { readonly added: string }
   /** The first bytes of the file as it is: a torn tail goes. */
   | { readonly firstBytes: number };
 
@@ -251,6 +253,8 @@ export type Check = CheckBase &
     | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
     | { readonly kind: 'resolves'; readonly host: string }
     | { readonly kind: 'sqlite-sound'; readonly path: string }
+    /** A write transaction can be begun (and is taken back at once). */
+    | { readonly kind: 'sqlite-unlocked'; readonly path: string }
     | { readonly kind: 'time-passed'; readonly until: number }
     | { readonly kind: 'run'; readonly argv: readonly string[]; readonly cwd: string; readonly timeoutMs: number }
   );

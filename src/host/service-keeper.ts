@@ -140,7 +140,9 @@ export class ServiceKeeper {
     await this.#clearStrays(null);
     const child = await this.#spawn(number);
     const now = this.#options.clock.now();
-    const starts = (this.#record?.starts ?? []).filter((at) => now - at < STARTS_WINDOW_MS);
+    // Starts in a row: what somebody stopped on purpose did not fail.
+    const before = this.#record?.generation.ended?.deliberate ? [] : (this.#record?.starts ?? []);
+    const starts = before.filter((at) => now - at < STARTS_WINDOW_MS);
     await this.#save({
       generation: { ...child.generation, startedAt: now },
       boot: await readBootId(),

@@ -8,7 +8,7 @@ export interface SupervisedRecord {
   readonly generation: Generation;
   /** Start times count from boot: after another boot the pid says nothing. */
   readonly boot: string;
-  /** Epoch milliseconds of the starts within the last ten minutes, oldest first. */
+  /** Epoch milliseconds of the starts within the last ten minutes and since the last deliberate stop, oldest first. */
   readonly starts: readonly number[];
   /** Set when a person stopped it: it stays down until a person starts it. */
   readonly stoppedBy: string | null;

@@ -17,6 +17,7 @@ import { resolves } from './resolves.ts';
 import { runCheck } from './run.ts';
 import { runningAnew } from './running-anew.ts';
 import { sqliteSound } from './sqlite-sound.ts';
+import { sqliteUnlocked } from './sqlite-unlocked.ts';
 import { tcp } from './tcp.ts';
 import { timePassed } from './time-passed.ts';
 import { writable } from './writable.ts';
@@ -37,6 +38,7 @@ export const checks: readonly AnyCheckRunner[] = [
   runCheck,
   runningAnew,
   sqliteSound,
+  sqliteUnlocked,
   tcp,
   timePassed,
   writable,

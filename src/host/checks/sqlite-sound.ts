@@ -2,11 +2,11 @@
 // original is never opened, because opening alone may change a damaged file.
 
 import { copyFile, mkdtemp, rm, stat } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { CheckOf, CheckResult } from '../../core/plan.ts';
 import type { CheckRunner, Run } from '../contract.ts';
+import { sqliteArgv } from '../sqlite-child.ts';
 
 const CHECK_MS = 120_000;
 /** Bigger files are not copied unasked. */
@@ -63,33 +63,14 @@ async function sizeOf(path: string): Promise<number | null> {
   return status?.isFile() ? status.size : null;
 }
 
-/** SQLite comes with Node from 22.13 on, and as an optional package before. */
 const SCRIPT = [
-  'let sqlite; const [file, fallback] = process.argv.slice(1);',
-  "try { sqlite = process.getBuiltinModule('node:sqlite') } catch {}",
-  'sqlite ??= require(fallback);',
-  'const db = new sqlite.DatabaseSync(file);',
   "try { console.log(db.prepare('PRAGMA integrity_check(5)').all().map((row) => Object.values(row)[0]).join('; ')) }",
   'catch (error) { console.log(error.message) }',
 ].join(' ');
 
 async function integrityOf(file: string, directory: string, run: Run): Promise<CheckResult> {
-  const result = await run([process.execPath, '--no-warnings', '-e', SCRIPT, '--', file, fallbackModule()], {
-    cwd: directory,
-    timeoutMs: CHECK_MS,
-  });
+  const result = await run(sqliteArgv(SCRIPT, file), { cwd: directory, timeoutMs: CHECK_MS });
   const said = result.stdout.trim();
   if (result.code !== 0 || said === '') return { passed: 'unknown', evidence: 'no SQLite here to look with' };
-  return {
-    passed: said === 'ok',
-    evidence: said === 'ok' ? 'integrity check: ok' : `integrity check: ${said.slice(0, 200)}`,
-  };
-}
-
-function fallbackModule(): string {
-  try {
-    return createRequire(import.meta.url).resolve('@photostructure/sqlite');
-  } catch {
-    return 'none';
-  }
+  return { passed: said === 'ok', evidence: `integrity check: ${said.slice(0, 200)}` };
 }

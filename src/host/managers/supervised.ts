@@ -28,6 +28,7 @@ export async function supervisedState(
     stoppedOnPurpose: !alive && (record.stoppedBy !== null || generation.ended?.deliberate === true),
     recentStarts: record.starts.filter((at) => now - at < STARTS_WINDOW_MS).length,
     supervisorGaveUp: false,
+    ...(generation.ended?.failure ? { failure: generation.ended.failure } : {}),
     evidence: describe(record, alive),
   };
 }

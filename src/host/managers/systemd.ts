@@ -51,7 +51,8 @@ async function judge(
     stoppedOnPurpose: active === 'inactive' && (result === 'success' || result === ''),
     recentStarts: process ? await means.memory.note(service.name, process, []) : await recentStarts(service, means),
     supervisorGaveUp: result === 'start-limit-hit',
-    evidence: `systemd: ${unit} is ${active} (${shown.get('SubState') ?? ''}), result ${result || 'none'}${reload}`,
+    needsReload,
+    evidence: `systemd: ${unit} is ${active} (${shown.get('SubState') ?? ''}), result ${result || 'none'}`,
   };
 }
 
