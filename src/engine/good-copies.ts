@@ -4,9 +4,10 @@
 import { createHash } from 'node:crypto';
 import type { ServiceConfig } from '../config/contract.ts';
 import type { Clock } from '../core/clock.ts';
+import { formatOf } from '../core/config-format.ts';
 import { headRecord, modesRecord } from '../core/good-copy-names.ts';
 import type { ErrorType } from '../core/words.ts';
-import type { ConfigFormat, FileProbe, GitProbe } from '../host/contract.ts';
+import type { FileProbe, GitProbe } from '../host/contract.ts';
 import type { GoodCopy, Store } from '../store/contract.ts';
 
 export interface GoodCopiesDeps {
@@ -94,13 +95,6 @@ async function configuration({ files }: GoodCopiesDeps, service: ServiceConfig, 
   const format = formatOf(real);
   if (format !== null && !files.parse(text, format).ok) return null;
   return { path: real, content, mode: status.mode, since: status.modifiedAt };
-}
-
-function formatOf(path: string): ConfigFormat | null {
-  const name = path.slice(path.lastIndexOf('/') + 1).toLowerCase();
-  if (/^\.env(?:\.|$)|\.env$/.test(name)) return 'env';
-  const extension = /\.(json|ya?ml|toml)$/.exec(name)?.[1];
-  return extension === 'yml' ? 'yaml' : ((extension as ConfigFormat | undefined) ?? null);
 }
 
 /** The commit the service runs on, while nothing unfinished hangs over it. */

@@ -2,9 +2,12 @@
 // can be undone. The brain is handed probes only; hands alone get effects.
 
 import type { Clock } from '../core/clock.ts';
+import type { ConfigFormat } from '../core/config-format.ts';
 import type { Check, CheckKind, CheckOf, CheckResult, Step, StepKind, StepOf } from '../core/plan.ts';
 import type { Autonomy, Family } from '../core/words.ts';
 import type { GoodCopy } from '../store/contract.ts';
+
+export type { ConfigFormat };
 
 // ---------------------------------------------------------------- running programs
 
@@ -129,8 +132,6 @@ export interface FileStatus {
   readonly links: number;
   readonly modifiedAt: number;
 }
-
-export type ConfigFormat = 'json' | 'jsonl' | 'yaml' | 'toml' | 'env';
 
 /** A configuration text as its format understands it. Errors name the place and never quote the text: it may hold secrets. */
 export type ParsedText =

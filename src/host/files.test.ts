@@ -2,10 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, linkSync, mkdirSync, symlinkSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { formatOf } from '../core/config-format.ts';
 import { createScratch, type Scratch } from '../testing/scratch.ts';
 import type { ConfigFormat } from './contract.ts';
 import { createFileProbe } from './files.ts';
-import { envLines, formatOf, parseConfig } from './parse.ts';
+import { envLines, parseConfig } from './parse.ts';
 
 let scratch: Scratch;
 const probe = createFileProbe();

@@ -3,11 +3,12 @@
 
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve } from 'node:path';
+import { formatOf } from '../core/config-format.ts';
 import type { CheckResult } from '../core/plan.ts';
 import type { GitProbe, GitRepository, Run } from './contract.ts';
 import { git, type GitPlace, gitSaid, isCommit } from './git-command.ts';
 import type { Mirrors } from './git-upstream.ts';
-import { formatOf, parseConfig } from './parse.ts';
+import { parseConfig } from './parse.ts';
 import { lookAt, readEntry, sha256Of } from './safe-files.ts';
 
 const TEXT_CAP = 1024 * 1024;

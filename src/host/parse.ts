@@ -26,15 +26,6 @@ export function parseConfig(text: string, format: ConfigFormat): ParsedText {
   }
 }
 
-/** Format by the name of a file; null when it is none that we understand. */
-export function formatOf(path: string): ConfigFormat | null {
-  const name = path.slice(path.lastIndexOf('/') + 1).toLowerCase();
-  if (/^\.env(?:\.|$)/.test(name) || name.endsWith('.env')) return 'env';
-  const extension = /\.(json|jsonl|ndjson|ya?ml|toml)$/.exec(name)?.[1];
-  if (extension === 'ndjson') return 'jsonl';
-  return extension === 'yml' ? 'yaml' : ((extension as ConfigFormat | undefined) ?? null);
-}
-
 function failed(error: string, line: number | null): ParsedText {
   return { ok: false, error: line === null ? error : `${error} (line ${line})`, line };
 }

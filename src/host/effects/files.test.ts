@@ -151,6 +151,15 @@ describe('write-file', () => {
     expect(text('.env')).toBe('# mine\nA=changed\nTOKEN="one\ntwo"\n');
   });
 
+  it('adds a text at the end', async () => {
+    put('.env', 'A=1', 0o600);
+    const bench = writing({ path: '.env', content: { added: 'B=2\n' }, before: sha('A=1') });
+    await thereAndBack(bench);
+    await bench.snapshot();
+    await bench.apply();
+    expect(text('.env')).toBe('A=1\nB=2\n');
+  });
+
   it('cuts a torn tail', async () => {
     put('log.jsonl', '{"a":1}\n{"a":');
     const bench = writing({ path: 'log.jsonl', content: { firstBytes: 8 }, before: sha('{"a":1}\n{"a":') });

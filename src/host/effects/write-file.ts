@@ -122,6 +122,7 @@ async function contentFor(step: WriteFileStep, present: Buffer, context: EffectC
   const { content } = step;
   if ('text' in content) return Buffer.from(content.text);
   if ('firstBytes' in content) return present.subarray(0, content.firstBytes);
+  if ('added' in content) return withLines(present, content.added);
   const id = 'copy' in content ? content.copy : content.append.copy;
   const copy = await context.goodCopyContent(id);
   if (!copy) throw new EffectError('precondition', 'the stored copy is not there any more');
@@ -132,8 +133,12 @@ async function contentFor(step: WriteFileStep, present: Buffer, context: EffectC
 function appended(present: Buffer, copy: Uint8Array, keys: readonly string[]): Buffer {
   const lines = envLines(Buffer.from(copy).toString('utf8'), keys);
   if (lines.length === 0) throw new EffectError('precondition', 'the stored copy does not have these keys');
+  return withLines(present, `${lines.join('\n')}\n`);
+}
+
+function withLines(present: Buffer, text: string): Buffer {
   const gap = present.length > 0 && present.at(-1) !== 0x0a ? '\n' : '';
-  return Buffer.concat([present, Buffer.from(`${gap}${lines.join('\n')}\n`)]);
+  return Buffer.concat([present, Buffer.from(gap + text)]);
 }
 
 async function freeName(step: WriteFileStep, context: EffectContext): Promise<string | null> {
