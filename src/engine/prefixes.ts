@@ -180,10 +180,14 @@ const LETTER_LEVEL =
 const BRACKETED = /\[([^[\]]{0,120})\]:?|\(([^()]{1,60})\)(?= |:)|<([\d.]{3,24})>/y;
 const PID_AND_THREAD =
   /(?:\d+#\d+:|\*\d+(?= )|#\d+(?= )|\d{1,7}(?=(?:[ \t]+\d{1,7})?[ \t]+(?:---|[A-Z[]|[VDIWEF] |<)))/y;
+/** `404 Not Found` is what a server answered, and no pid. */
+const STATUS = /^[1-5]\d\d +[A-Z][a-z]/;
 const LOGGER =
   /([A-Za-z_$][\w.$/@-]{0,100}?)(?:\.go:\d+\]|(?:\.\w{1,5})?:\d+\]?:? ?(?=-|:|\]| )|\s{0,40}:(?=\s|$)|(?=\s+(?:[-|—–]|>>)\s)|(?=\s+\[[\w.= ,:-]*\]))/y;
 const NOT_LOGGER =
   /(?:Error|Exception|Warning|Failure|Fault|Interrupt|Exit|Timeout)$|^(?:error|fatal|failed|failure|warning|hint|note|caused|cause|panic|exception|unable|cannot|could|fail|remote|npm|pip|git|connect|request|detail|context|statement|post|get|put|delete|patch|head|http|https|usage|traceback|abort|aborted)$/i;
+/** `ENOENT: no such file` names an errno, and no logger. */
+const ERRNO = /^E[A-Z0-9]{3,}$/;
 
 /** Takes one token at the cursor; false when the message begins here. */
 function token(c: Cursor): boolean {
@@ -275,7 +279,7 @@ function takeNumber(c: Cursor): boolean {
   if (c.time === undefined && c.tags.length === 0) return false;
   PID_AND_THREAD.lastIndex = c.pos;
   const match = PID_AND_THREAD.exec(c.text);
-  if (!match) return false;
+  if (!match || STATUS.test(c.text.slice(c.pos, c.pos + 12))) return false;
   const pid = Number.parseInt(match[0], 10);
   if (Number.isInteger(pid)) c.pid ??= pid;
   c.pos = PID_AND_THREAD.lastIndex;
@@ -287,7 +291,8 @@ function takeLogger(c: Cursor): boolean {
   LOGGER.lastIndex = c.pos;
   const match = LOGGER.exec(c.text);
   const name = match?.[1] ?? '';
-  if (!match || NOT_LOGGER.test(name) || (c.logger !== undefined && !/[._]/.test(name))) return takeMonolog(c);
+  if (!match || NOT_LOGGER.test(name) || ERRNO.test(name) || (c.logger !== undefined && !/[._]/.test(name)))
+    return takeMonolog(c);
   c.logger = name;
   c.pos = LOGGER.lastIndex;
   return true;
