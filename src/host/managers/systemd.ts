@@ -42,8 +42,7 @@ async function judge(
     return unknownState(`unit ${unit} is ${shown.get('LoadState') ?? 'unknown'}`);
   const pid = Number(shown.get('MainPID') ?? 0);
   const process = pid > 0 ? await means.processes.process(pid) : null;
-  const reload =
-    shown.get('NeedDaemonReload') === 'yes' ? '; its unit file changed on disk (daemon-reload is needed)' : '';
+  const needsReload = shown.get('NeedDaemonReload') === 'yes';
   return {
     running: IN_BETWEEN.has(active) ? 'unknown' : active === 'active',
     process,
