@@ -9,7 +9,6 @@ import { createTelegramMemory } from '../chat/memory.ts';
 import { startTelegramChat, type TelegramChat } from '../chat/telegram.ts';
 import type { Config, ServiceConfig } from '../config/contract.ts';
 import { Secret } from '../config/secret.ts';
-import type { Clock } from '../core/clock.ts';
 import { advance, type Incident, type IncidentEvent } from '../core/incident.ts';
 import type { Outcome } from '../core/outcome.ts';
 import { AutoFixer, type HandsAnswer, type HandsVerb } from '../engine/fixer.ts';
@@ -57,6 +56,7 @@ export class OwnerRig {
   telling!: Telling;
   operations!: Operations;
   #chat: TelegramChat | null = null;
+  #fixer: AutoFixer | null = null;
   #stop = new AbortController();
   #flows: Promise<unknown>[] = [];
   readonly #folder: string;
@@ -142,7 +142,7 @@ export class OwnerRig {
     });
     const planner = new Planner({ config, fixes: [fix], probe, store, clock, node: 'box', digest: sha256 });
     const hands = (plan: string, verb: HandsVerb) => this.script.hands(plan, verb);
-    const fixer = new AutoFixer({ config, store, planner, hands, clock: breathing(clock), owner: '1:1', changed });
+    const fixer = (this.#fixer = new AutoFixer({ config, store, planner, hands, clock, owner: '1:1', changed }));
     this.operations = createOperations({
       config,
       store,
@@ -206,6 +206,7 @@ export class OwnerRig {
     });
     await this.store.saveIncident(incident);
     await this.telling.told(incident);
+    this.#fixer?.wake();
     return incident;
   }
 
@@ -217,6 +218,7 @@ export class OwnerRig {
       if (!next) throw new Error(`${event.kind} is not possible for incident ${id} (${incident?.state.name})`);
       if (!(await this.store.saveIncident(next))) continue;
       await this.telling.told(next);
+      this.#fixer?.wake();
       return next;
     }
   }
@@ -334,18 +336,6 @@ function scriptedProbe(clock: SwiftClock): Probe {
   };
   // A test that reaches further fails loudly on the missing part.
   return probe as unknown as Probe;
-}
-
-/** Lets other work of this process have its turn after each wait, also after one that was cut short. */
-function breathing(clock: SwiftClock): Clock {
-  return {
-    now: () => clock.now(),
-    monotonic: () => clock.monotonic(),
-    sleep: async (ms, signal) => {
-      await clock.sleep(ms, signal);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    },
-  };
 }
 
 function sha256(text: string): string {

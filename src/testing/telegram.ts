@@ -256,6 +256,7 @@ export class FakeTelegram {
     const params = await readParams(request).catch(() => ({}));
     const call: FakeCall = { at: Date.now(), method: path?.[2] ?? '', params, status: 0, error: null };
     this.calls.push(call);
+    this.#changed();
     const fault = this.fault(call);
     if (fault && (await this.#misbehave(fault, response))) return this.#changed();
     const answer = path?.[1] === this.token ? await this.#answer(call, request) : unauthorized(call);
