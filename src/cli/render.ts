@@ -77,7 +77,7 @@ export function incidentText(detail: IncidentDetail, look: Look): string[] {
     lines.length === 0 ? [] : ['', colors.bold(title), ...lines];
   const sample = detail.samples.at(-1);
   return [
-    `${colors.bold(`Incident ${incident.id}`)}  ${paintState(incident, colors)}  ${paintSeverity(incident.severity, colors)}${incident.type} in ${incident.service}`,
+    `${colors.bold(`Incident ${incident.id}`)}  ${paintState(incident, colors)}  ${paintSeverity(incident.severity, colors)}  ${incident.type} in ${incident.service}`,
     oneLine(incident.message, 500),
     colors.dim(
       `${incident.count} ×, first ${incident.firstSeen}, last ${incident.lastSeen}, ${count(incident.attempts, 'attempt')}`,
