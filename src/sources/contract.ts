@@ -20,6 +20,8 @@ export interface Block {
   readonly startLine: number;
   /** True when the stream ends here (rotated away, process gone): open records must be flushed. */
   readonly final: boolean;
+  /** Bytes of a too long line that were left out, with a mark in their place. Default 0. */
+  readonly cutBytes?: number;
 }
 
 /** A record that arrives already parsed (journald, a process that ended). */

@@ -20,6 +20,8 @@ export interface DrillKitOptions {
 /** A kit with what its owner needs beside the drill itself. */
 export interface DrillWorld {
   readonly kit: DrillKit;
+  /** Scratch folder that holds the project and whatever else the drill has made. */
+  readonly root: string;
   /** The service as the drill has declared it so far. */
   service(): ServiceFacts;
   /** Copies that the drill called good, newest first: what a probe answers. */
@@ -77,6 +79,7 @@ export function createDrillKit(options: DrillKitOptions): DrillWorld {
   };
   return {
     kit,
+    root: scratch.path(),
     service: () => service,
     goodCopies: async (name, path) =>
       copies.map((c) => c.copy).filter((c) => c.service === name && c.path === absolute(directory, path)),

@@ -1,0 +1,114 @@
+// Opening a log without being fooled: only regular files, never blocking on a pipe or a device,
+// and never through a link by which another user could show us a file that is not his.
+
+import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, type Stats } from 'node:fs';
+import { join, onDisk, directoryOf, type BytePath } from './byte-path.ts';
+
+/** What tells one file from another, and how far it goes. Times are milliseconds of the file system's clock. */
+export interface Status {
+  readonly dev: number;
+  readonly ino: number;
+  readonly size: number;
+  readonly mtimeMs: number;
+  readonly links: number;
+}
+
+export type Refusal = 'absent' | 'denied' | 'not-a-file' | 'foreign-link' | 'link-loop' | 'failed';
+
+export type Opened =
+  | { readonly kind: 'open'; readonly fd: number; readonly status: Status; readonly throughLink: boolean }
+  | { readonly kind: 'refused'; readonly why: Refusal; readonly reason: string };
+
+/** The kernel's own limit for links in one path (path_resolution(7)). */
+const MAX_LINKS = 40;
+// A writer's terminal must not become ours, a pipe must not hold us, a link was resolved before.
+const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW | constants.O_NOCTTY;
+
+/**
+ * Opens a regular file for reading. Links are followed only when they belong to root, to us, or to the
+ * owner of what they lead to. The caller closes `fd`.
+ */
+export function openRegular(path: BytePath): Opened {
+  try {
+    const target = resolve(path);
+    if (target.kind === 'refused') return target;
+    if (!target.stats.isFile()) return refused('not-a-file', 'not a regular file');
+    return openResolved(target);
+  } catch (error) {
+    return refusalOf(error);
+  }
+}
+
+export function statusOf(stats: Stats): Status {
+  return { dev: stats.dev, ino: stats.ino, size: stats.size, mtimeMs: stats.mtimeMs, links: stats.nlink };
+}
+
+interface Target {
+  readonly kind: 'target';
+  readonly path: BytePath;
+  readonly stats: Stats;
+  readonly linkOwners: ReadonlySet<number>;
+}
+
+function openResolved(target: Target): Opened {
+  const fd = openSync(onDisk(target.path), FLAGS);
+  const stats = fstatSync(fd);
+  const trusted = [...target.linkOwners].every((uid) => uid === 0 || uid === process.geteuid?.() || uid === stats.uid);
+  if (stats.isFile() && trusted && stats.ino === target.stats.ino && stats.dev === target.stats.dev) {
+    return { kind: 'open', fd, status: statusOf(stats), throughLink: target.linkOwners.size > 0 };
+  }
+  closeSync(fd);
+  if (!trusted) return refused('foreign-link', 'a link leads to a file of another user');
+  return refused('failed', 'the file was exchanged while it was being opened');
+}
+
+/** The path without links, and who owns the links that were on the way. */
+function resolve(path: BytePath): Target | Extract<Opened, { kind: 'refused' }> {
+  const linkOwners = new Set<number>();
+  const rest = path.split('/').filter(isStep);
+  let done: BytePath = '/';
+  let stats = lstatSync('/');
+  let links = 0;
+  for (let part = rest.shift(); part !== undefined; part = rest.shift()) {
+    const next = part === '..' ? directoryOf(done) : join(done, part);
+    stats = lstatSync(onDisk(next));
+    if (!stats.isSymbolicLink()) {
+      done = next;
+      continue;
+    }
+    links += 1;
+    if (links > MAX_LINKS) return refused('link-loop', 'a loop of links');
+    linkOwners.add(stats.uid);
+    const target = readlinkSync(onDisk(next), 'latin1');
+    rest.unshift(...target.split('/').filter(isStep));
+    if (target.startsWith('/')) done = '/';
+  }
+  return { kind: 'target', path: done, stats, linkOwners };
+}
+
+function isStep(part: string): boolean {
+  return part !== '' && part !== '.';
+}
+
+function refused(why: Refusal, reason: string): Extract<Opened, { kind: 'refused' }> {
+  return { kind: 'refused', why, reason };
+}
+
+const REFUSALS: Readonly<Record<string, readonly [Refusal, string]>> = {
+  ENOENT: ['absent', 'does not exist'],
+  ENOTDIR: ['absent', 'does not exist'],
+  EACCES: ['denied', 'permission denied'],
+  EPERM: ['denied', 'permission denied'],
+  ELOOP: ['link-loop', 'a loop of links'],
+  ENXIO: ['not-a-file', 'not a regular file'],
+  EMFILE: ['failed', 'too many open files'],
+  ENFILE: ['failed', 'too many open files on this machine'],
+};
+
+/** What a failed system call means for a reader. Throws what is not a system error: that is a bug. */
+export function refusalOf(error: unknown): Extract<Opened, { kind: 'refused' }> {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (typeof code !== 'string') throw error;
+  const [why, reason] = REFUSALS[code] ?? ['failed', `cannot be read (${code})`];
+  return refused(why, reason);
+}

@@ -1,0 +1,398 @@
+// One log under one path, through all its generations: what is renamed away is read to its end, what
+// was rotated while we looked away is caught up in order, then the file that stands there now.
+
+import { closeSync, statSync } from 'node:fs';
+import { Archive } from './archive.ts';
+import { type BytePath, onDisk, shown } from './byte-path.ts';
+import { findContent, grownSince, knownCopies, nextUnread } from './catch-up.ts';
+import type { Reading } from './cutter.ts';
+import { openRegular, type Refusal, refusalOf, type Status } from './disk.ts';
+import { type Generation, OpenFile } from './generation.ts';
+import type { Piece } from './lines.ts';
+import { isDistinctive, lastPlace, type Place, readFully } from './place.ts';
+import { rotatedFiles } from './rotation.ts';
+
+/** What is stored of a trail. */
+export interface TrailState {
+  /** Where we are in the generation being read; null before the first. */
+  readonly place: Place | null;
+  /** Generations read to their end, oldest first: never read again, except for lines that a slow writer adds. */
+  readonly history: readonly Place[];
+  /** Last change of the live file when we last saw it: rotated files changed since may be unread. File system time, ms. */
+  readonly floor: number;
+}
+
+export type Step =
+  | { readonly kind: 'piece'; readonly stream: string; readonly piece: Piece }
+  /** Something was lost, or may have been. */
+  | { readonly kind: 'gap'; readonly reason: string }
+  | { readonly kind: 'refused'; readonly why: Refusal; readonly reason: string }
+  /** The file was emptied and is read from its start: worth storing. */
+  | { readonly kind: 'restarted' }
+  /** Progress without a line; ask again. */
+  | { readonly kind: 'again' }
+  | { readonly kind: 'nothing' };
+
+export interface TrailOptions {
+  readonly path: BytePath;
+  readonly buffer: Buffer;
+  readonly state: TrailState;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  /** Where another trail has got to in this file, which was moved to our path; that trail lets it go. */
+  readonly claim: (fd: number, status: Status) => Place | null;
+  /** How long a rotated or deleted file stays open for writers that still hold it, in milliseconds. */
+  readonly lingerMs: number;
+}
+
+/** An unfinished last line of a rotated file gets this long to be finished, and an empty successor to be written to. */
+const HANDOVER_MS = 500;
+/** Rotated generations that are remembered, and kept open, for late lines. */
+const HISTORY = 8;
+
+/** So many equal bytes at the beginning of two logs mean that one is a copy of the other. */
+const COPY_BYTES = 64;
+
+const NOTHING: Step = { kind: 'nothing' };
+const AGAIN: Step = { kind: 'again' };
+
+/** A finished generation that a slow writer may still hold. */
+interface Late {
+  readonly file: OpenFile;
+  place: Place;
+  idleSince: number;
+}
+
+interface Successor {
+  readonly generation: Generation;
+  readonly live: boolean;
+  readonly empty: boolean;
+}
+
+export class Trail {
+  readonly path: BytePath;
+  readonly stream: string;
+  readonly #options: TrailOptions;
+  #generation: Generation | null = null;
+  #place: Place | null;
+  /** Never changed in place: it is part of cursors that were given out. */
+  #history: readonly Place[];
+  #floor: number;
+  /** The path shows the generation that is being read. */
+  #live = false;
+  #absent = false;
+  #idleSince: number;
+  #late: Late[] = [];
+  #behindBytes = 0;
+  /** Set while the descriptor of an idle file is given back. */
+  #resting: { readonly size: number; readonly mtimeMs: number } | null = null;
+
+  /** Why an archive could not be read to its end; told with the next step. */
+  #failure: string | null = null;
+
+  constructor(options: TrailOptions) {
+    this.#options = options;
+    this.path = options.path;
+    this.stream = `file:${shown(options.path)}`;
+    this.#place = options.state.place;
+    this.#history = options.state.history;
+    this.#floor = options.state.floor;
+    this.#idleSince = options.now();
+  }
+
+  state(): TrailState {
+    return { place: this.#place, history: this.#history, floor: this.#floor };
+  }
+
+  /** Bytes that were there at the last look and had not been read. */
+  get behindBytes(): number {
+    return this.#behindBytes;
+  }
+
+  get descriptors(): number {
+    return (this.#generation ? 1 : 0) + this.#late.length;
+  }
+
+  /** The path shows a file, and it is the one being read. */
+  get isLive(): boolean {
+    return this.#live;
+  }
+
+  /** How far this file was read, if it is the one being read or one that was read before. Content has to confirm it. */
+  placeOf(status: Status): Place | null {
+    return [this.#place, ...this.#history].find((place) => isAt(place, status)) ?? null;
+  }
+
+  /** True when an open file begins with what is being read here: a copy that rotation makes. */
+  isCopiedIn(fd: number, size: number): boolean {
+    const head = this.#generation?.head() ?? Buffer.alloc(0);
+    const start = Buffer.allocUnsafe(Math.min(size, head.length));
+    return start.length >= COPY_BYTES && readFully(fd, start, start.length, 0) > 0 && head.indexOf(start) === 0;
+  }
+
+  /** Another trail goes on with this file: it was moved there. */
+  handAway(status: Status): void {
+    for (const late of this.#late.filter((one) => isAt(one.place, status))) this.#release(late);
+    if (!this.#place || !isAt(this.#place, status)) return;
+    this.#drop();
+    this.#forgetPlace(this.#place);
+  }
+
+  /**
+   * Takes what stands there as known: only what is written from now on is given out. Returns how many bytes were looked
+   * through to know line numbers, at most `countUpTo`.
+   */
+  startAtEnd(countUpTo: number): number {
+    const { buffer } = this.#options;
+    const opened = openRegular(this.path);
+    if (opened.kind === 'refused') return 0;
+    const place = lastPlace(opened.fd, opened.status, buffer, countUpTo);
+    this.#adopt(OpenFile.fromPlace(opened.fd, opened.status, buffer, place), true);
+    const rotated = rotatedFiles(this.path);
+    this.#floor = Math.max(opened.status.mtimeMs, ...rotated.map((file) => file.status.mtimeMs)) + 1;
+    for (const file of rotated.filter(({ packing }) => packing === 'none').slice(-HISTORY)) {
+      const old = openRegular(file.path);
+      if (old.kind === 'refused') continue;
+      this.#remember(lastPlace(old.fd, old.status, buffer, 0));
+      closeSync(old.fd);
+    }
+    return place.line === 0 ? 0 : place.offset;
+  }
+
+  /** Reopens rotated files that have grown while nobody looked. Call once for a trail that was stored. */
+  resumeLate(): void {
+    if (this.#history.length === 0) return;
+    for (const [file, place] of grownSince(this.path, this.#history, this.#options.buffer)) {
+      this.#late.push({ file, place, idleSince: this.#options.now() });
+    }
+  }
+
+  /** Compares the path with what is being read. Call when something was renamed, and from time to time. */
+  look(): void {
+    try {
+      const stats = statSync(onDisk(this.path), { throwIfNoEntry: false });
+      this.#absent = stats === undefined;
+      this.#live = stats !== undefined && isAt(this.#place, stats);
+      if (!stats || !this.#live) return;
+      this.#floor = stats.mtimeMs;
+      this.#behindBytes = Math.max(0, stats.size - (this.#place?.offset ?? 0));
+      if (stats.size !== this.#resting?.size || stats.mtimeMs !== this.#resting.mtimeMs) this.#resting = null;
+    } catch (error) {
+      refusalOf(error);
+    }
+  }
+
+  /** The next thing to do or to tell. What a piece points at is valid until the next call on any trail with this buffer. */
+  async next(): Promise<Step> {
+    const failure = this.#failure;
+    this.#failure = null;
+    if (failure !== null) return { kind: 'gap', reason: `a compressed older file is damaged: ${failure}` };
+    try {
+      const step = await this.#step();
+      if (step.kind !== 'nothing' && step.kind !== 'refused') return step;
+      return this.#lateStep() ?? step;
+    } catch (error) {
+      // A file system that fails under our hands (a network share, a dying disk): looked for again later.
+      this.#drop();
+      return refusalOf(error);
+    }
+  }
+
+  /** Gives the descriptor of an idle file back. It is recognised by its content when it grows. */
+  rest(): void {
+    if (!this.#live || this.#late.length > 0 || !(this.#generation instanceof OpenFile)) return;
+    const { size, mtimeMs } = this.#generation.status();
+    if (size !== this.#place?.offset) return;
+    this.#drop();
+    this.#resting = { size, mtimeMs };
+  }
+
+  close(): void {
+    this.#drop();
+    for (const late of this.#late.splice(0)) late.file.close();
+  }
+
+  async #step(): Promise<Step> {
+    if (this.#resting) return NOTHING;
+    if (!this.#generation) return this.#begin();
+    return this.#take(await this.#generation.read());
+  }
+
+  async #take(reading: Reading): Promise<Step> {
+    if (reading.kind !== 'end') this.#idleSince = this.#options.now();
+    switch (reading.kind) {
+      case 'piece':
+        this.#place = this.#generation?.place() ?? null;
+        this.#behindBytes = Math.max(0, this.#behindBytes - reading.piece.bytes.length);
+        return { kind: 'piece', stream: this.stream, piece: reading.piece };
+      case 'more':
+        return AGAIN;
+      case 'rewritten':
+        return this.#rewritten();
+      case 'end':
+        return this.#live ? NOTHING : this.#handOver(reading.partial);
+    }
+  }
+
+  /** Nothing is open: find where to go on. */
+  async #begin(): Promise<Step> {
+    const place = this.#place;
+    if (place === null) return this.#openSuccessor();
+    const opened = openRegular(this.path);
+    if (opened.kind === 'open') {
+      const maySame = isAt(place, opened.status) || isDistinctive(place);
+      const file = maySame && OpenFile.fromPlace(opened.fd, opened.status, this.#options.buffer, place);
+      if (file) return this.#adopt(file, true);
+      closeSync(opened.fd);
+    } else if (opened.why !== 'absent') {
+      return opened;
+    }
+    const moved = await findContent(this.path, place, this.#options.buffer);
+    if (moved) return this.#adopt(moved, false);
+    if (opened.kind === 'refused') return opened;
+    this.#forgetPlace(place);
+    const reason = 'the file that was being read is gone: what was written to it last may be missing';
+    return place.offset > 0 ? { kind: 'gap', reason } : AGAIN;
+  }
+
+  /** Truncated, or overwritten. What we had not read may still stand in a copy. */
+  async #rewritten(): Promise<Step> {
+    const generation = this.#generation as Generation;
+    const place = generation.place();
+    this.#remember(...knownCopies(this.path, generation, this.#floor, this.#options.buffer));
+    this.#drop();
+    const copy = await findContent(this.path, place, this.#options.buffer);
+    if (copy) return this.#adopt(copy, false);
+    this.#forgetPlace(place);
+    const lost = this.#behindBytes;
+    this.#behindBytes = 0;
+    const next = await this.#openSuccessor();
+    if (next.kind !== 'again') return next;
+    if (lost === 0) return { kind: 'restarted' };
+    return { kind: 'gap', reason: `${lost} bytes were truncated away before they were read` };
+  }
+
+  async #openSuccessor(): Promise<Step> {
+    const found = await this.#successor();
+    return 'kind' in found ? found : this.#adopt(found.generation, found.live);
+  }
+
+  /** What has to be read after the generation that has ended. */
+  async #successor(): Promise<Successor | Extract<Step, { kind: 'refused' | 'gap' }>> {
+    const { buffer } = this.#options;
+    const opened = openRegular(this.path);
+    if (opened.kind === 'refused') return opened;
+    const { fd, status } = opened;
+    const isOpen = (other: Status) =>
+      isAt(this.#place, other) || sameFile(status, other) || this.#late.some((late) => isAt(late.place, other));
+    const known = { history: this.#history, floor: this.#floor, isOpen };
+    const unread = await nextUnread(this.path, known, buffer);
+    if (unread.kind === 'found') {
+      closeSync(fd);
+      return { generation: unread.generation, live: false, empty: false };
+    }
+    // A link that was pointed elsewhere and back again shows a file we have read.
+    const before = this.#history.find((place) => isAt(place, status)) ?? this.#options.claim(fd, status);
+    const again = before ? OpenFile.fromPlace(fd, status, buffer, before) : null;
+    return { generation: again ?? OpenFile.fromStart(fd, status, buffer), live: true, empty: status.size === 0 };
+  }
+
+  /** The generation has ended and is not what the path shows: go on to the next one, without hurry and without a gap. */
+  async #handOver(partial: number): Promise<Step> {
+    const generation = this.#generation as Generation;
+    const idleMs = this.#options.now() - this.#idleSince;
+    if (this.#absent) return this.#maybeGone(generation, idleMs);
+    const successor = await this.#successor();
+    if ('kind' in successor) return successor;
+    const early = idleMs < HANDOVER_MS && (partial > 0 || (successor.live && successor.empty));
+    // Once more, now that the successor is known to exist: a line may have come between the two looks.
+    const last = early ? null : await generation.read();
+    if (!last || last.kind !== 'end' || last.partial !== partial) {
+      successor.generation.close();
+      return last ? this.#take(last) : NOTHING;
+    }
+    const piece = this.#end(generation);
+    this.#adopt(successor.generation, successor.live);
+    return { kind: 'piece', stream: this.stream, piece };
+  }
+
+  #maybeGone(generation: Generation, idleMs: number): Step {
+    const deleted = !(generation instanceof OpenFile) || generation.status().links === 0;
+    if (!deleted || idleMs < this.#options.lingerMs) return NOTHING;
+    const piece = this.#end(generation);
+    this.#place = null;
+    return { kind: 'piece', stream: this.stream, piece };
+  }
+
+  /** Gives out the last words of a generation and keeps it for a while for late ones. */
+  #end(generation: Generation): Piece {
+    const { offset, line } = generation.place();
+    const piece = generation.finish();
+    const place = generation.place();
+    this.#remember(place);
+    this.#generation = null;
+    if (generation instanceof OpenFile) {
+      this.#late.push({ file: generation, place, idleSince: this.#options.now() });
+    } else {
+      if (generation instanceof Archive) this.#failure = generation.failure;
+      generation.close();
+    }
+    while (this.#late.length > HISTORY) this.#late.shift()?.file.close();
+    return piece ?? { bytes: new Uint8Array(0), startByte: offset, startLine: line, cutBytes: 0, final: true };
+  }
+
+  #lateStep(): Step | null {
+    for (const late of this.#late) {
+      const reading = late.file.read();
+      if (reading.kind === 'more') return AGAIN;
+      if (reading.kind === 'piece') {
+        const { place } = late;
+        late.place = late.file.place();
+        late.idleSince = this.#options.now();
+        this.#history = this.#history.map((known) => (known === place ? late.place : known));
+        return { kind: 'piece', stream: `${this.stream} (rotated)`, piece: reading.piece };
+      }
+      const idleMs = this.#options.now() - late.idleSince;
+      if (reading.kind === 'rewritten' || idleMs > this.#options.lingerMs) return this.#release(late);
+    }
+    return null;
+  }
+
+  #release(late: Late): Step {
+    late.file.close();
+    this.#late = this.#late.filter((other) => other !== late);
+    return AGAIN;
+  }
+
+  #adopt(generation: Generation | null, live: boolean): Step {
+    this.#generation = generation;
+    this.#place = generation?.place() ?? null;
+    this.#live = live;
+    this.#idleSince = this.#options.now();
+    // While catching up, everything that was read must be remembered; afterwards the latest will do.
+    if (live) this.#history = this.#history.slice(-HISTORY);
+    return AGAIN;
+  }
+
+  #forgetPlace(place: Place): void {
+    this.#remember(place);
+    this.#place = null;
+  }
+
+  #remember(...places: readonly Place[]): void {
+    this.#history = [...this.#history, ...places];
+  }
+
+  #drop(): void {
+    this.#generation?.close();
+    this.#generation = null;
+  }
+}
+
+function isAt(place: Place | null, file: { readonly dev: number; readonly ino: number }): boolean {
+  return place !== null && place.ino === file.ino && place.dev === file.dev;
+}
+
+function sameFile(a: Status, b: Status): boolean {
+  return a.ino === b.ino && a.dev === b.dev;
+}
