@@ -5,7 +5,14 @@ import type { Fix } from './contract.ts';
 import abortStuckMerge from './abort-stuck-merge.ts';
 import clearStaleGitLock from './clear-stale-git-lock.ts';
 import installPythonPackage from './install-python-package.ts';
+import quarantinePoisonedState from './quarantine-poisoned-state.ts';
+import repairTornJsonl from './repair-torn-jsonl.ts';
 import reportGitTrouble from './report-git-trouble.ts';
+import restartCrashedService from './restart-crashed-service.ts';
+import restartHungService from './restart-hung-service.ts';
+import restoreBrokenConfig from './restore-broken-config.ts';
+import restoreMissingConfig from './restore-missing-config.ts';
+import restorePermission from './restore-permission.ts';
 import returnToHealthyCommit from './return-to-healthy-commit.ts';
 import takeUpstreamFix from './take-upstream-fix.ts';
 import unblockPull from './unblock-pull.ts';
@@ -14,7 +21,14 @@ export const fixes: readonly Fix[] = [
   abortStuckMerge,
   clearStaleGitLock,
   installPythonPackage,
+  quarantinePoisonedState,
+  repairTornJsonl,
   reportGitTrouble,
+  restartCrashedService,
+  restartHungService,
+  restoreBrokenConfig,
+  restoreMissingConfig,
+  restorePermission,
   returnToHealthyCommit,
   takeUpstreamFix,
   unblockPull,
