@@ -121,11 +121,19 @@ describe('causes before symptoms', () => {
     expect(causeOf(sampleIncident({ type: 'database_error' }), [{ ...disk, ...changes }], NOW)).toBeNull();
   });
 
-  it('explain a crash by the newest error of the same service within half a minute', () => {
+  it('explain an exit by the newest error of the same service within three seconds', () => {
     const near = sampleIncident({ id: '2', lastSeen: NOW - 500 });
-    const far = sampleIncident({ id: '3', lastSeen: NOW - 31_000 });
+    const far = sampleIncident({ id: '3', lastSeen: NOW - 3_100 });
     const other = sampleIncident({ id: '4', lastSeen: NOW, service: 'web' });
-    expect(explainsCrash([far, other, near], 'agent', NOW)?.id).toBe('2');
-    expect(explainsCrash([far, other], 'agent', NOW)).toBeNull();
+    const exit = { service: 'agent', at: NOW, signal: undefined };
+    expect(explainsCrash([far, other, near], exit)?.id).toBe('2');
+    expect(explainsCrash([far, other], exit)).toBeNull();
+  });
+
+  it('explain a death by signal by lack of memory only', () => {
+    const memory = sampleIncident({ id: '2', type: 'out_of_memory', lastSeen: NOW - 500 });
+    const killed = { service: 'agent', at: NOW, signal: 'SIGKILL' };
+    expect(explainsCrash([memory], killed)?.id).toBe('2');
+    expect(explainsCrash([sampleIncident({ lastSeen: NOW })], killed)).toBeNull();
   });
 });

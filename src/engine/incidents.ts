@@ -121,7 +121,7 @@ class Batch {
 
   /** A crash right after an error of its service belongs to that error. */
   async #explained(detection: Detection, service: string, at: number): Promise<boolean> {
-    const cause = explainsCrash(await this.#recent(service, at), service, at);
+    const cause = explainsCrash(await this.#recent(service, at), { service, at, signal: detection.facts.signal });
     if (!cause) return false;
     this.#apply(cause, { ...this.#seen(detection, at), times: 0, symptom: 'service_crash' }, 'repeated');
     return true;
@@ -131,7 +131,11 @@ class Batch {
   async #explainCrash(cause: Incident, at: number): Promise<void> {
     const crash = (await this.#recent(cause.service, at)).find(
       (i) =>
-        i.type === 'service_crash' && i.state.name === 'open' && i.attempts === 0 && at - i.firstSeen <= CRASH_GRACE_MS,
+        i.type === 'service_crash' &&
+        i.state.name === 'open' &&
+        i.attempts === 0 &&
+        at - i.firstSeen <= CRASH_GRACE_MS &&
+        explainsCrash([cause], { service: i.service, at: i.lastSeen, signal: i.facts.signal }) !== null,
     );
     if (!crash) return;
     this.#apply(

@@ -13,8 +13,8 @@ const ON_HOST: Partial<Record<ErrorType, readonly ErrorType[]>> = {
 /** How long after its last sign a cause still explains new symptoms: ten minutes. */
 const CAUSE_LASTS_MS = 600_000;
 
-/** A crash this soon after an error of the same service is that error's consequence: thirty seconds. */
-const CRASH_FOLLOWS_MS = 30_000;
+/** An exit this soon after an error of the same service is that error's consequence: three seconds. */
+const CRASH_FOLLOWS_MS = 3_000;
 
 /** A log file is flushed later than a process is reaped: wait this long for the reason of a crash. */
 export const CRASH_GRACE_MS = 1_200;
@@ -32,16 +32,26 @@ export function causeOf(incident: Incident, others: readonly Incident[], now: nu
 }
 
 /**
- * The incident a crash belongs to: an error of the same service that was seen shortly before it ended.
- * A service that dies of an exception reports both, and both are one problem.
+ * The incident a crash belongs to: an error of the same service that was seen right before it ended by itself. A service
+ * that dies of an exception reports both, and both are one problem. Who is killed by a signal says nothing before, so
+ * only a lack of memory explains that.
  */
-export function explainsCrash(candidates: readonly Incident[], service: string, at: number): Incident | null {
+export function explainsCrash(candidates: readonly Incident[], crash: CrashSign): Incident | null {
   const causes = candidates.filter(
     (i) =>
-      i.service === service &&
+      i.service === crash.service &&
       i.type !== 'service_crash' &&
       i.state.name !== 'silenced' &&
-      Math.abs(at - i.lastSeen) <= CRASH_FOLLOWS_MS,
+      (!crash.signal || i.type === 'out_of_memory') &&
+      Math.abs(crash.at - i.lastSeen) <= CRASH_FOLLOWS_MS,
   );
   return causes.sort((a, b) => b.lastSeen - a.lastSeen)[0] ?? null;
+}
+
+/** What is known of a crash when its reason is looked for. */
+export interface CrashSign {
+  readonly service: string;
+  readonly at: number;
+  /** Signal that ended the process; absent when it exited by itself. */
+  readonly signal: string | undefined;
 }
