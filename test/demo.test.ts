@@ -25,7 +25,9 @@ function runDemo(): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve) => child.on('close', (code) => resolve({ code, output })));
 }
 
-it('heals five faults in each of two real agents, tells how, and leaves nothing behind', { timeout: 240_000 }, async () => {
+it('heals five faults in each of two real agents, tells how, and leaves nothing behind', {
+  timeout: 240_000,
+}, async () => {
   const { code, output } = await runDemo();
 
   expect(output).toMatch(/healed 10 of 10 faults/);

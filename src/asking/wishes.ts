@@ -264,7 +264,7 @@ export class Wishes {
   }
 
   async #restartRecommended(incidents: readonly Incident[]): Promise<readonly string[]> {
-    const plans = await Promise.all(incidents.map((i) => (i.plan ? this.#d.store.plan(i.plan) : null)));
+    const plans = await Promise.all(incidents.map(async (i) => (i.plan ? this.#d.store.plan(i.plan) : null)));
     return [...new Set(plans.flatMap((p) => (p?.restart === 'recommended' ? [p.service] : [])))];
   }
 

@@ -236,14 +236,13 @@ export function parseCommand(text: string): Command | Suggestion {
   if (!found) return nothingKnown(read);
   const { grammar, exact, unknown } = found;
   const filled = fill(grammar, read, unknown);
-  if (filled.name === 'suggestion' || !grammar.changes)
-    return unknown.length > 1 && filled.name !== 'suggestion'
-      ? suggest(grammar, read, 'I am not sure what you mean.')
-      : filled;
+  if (filled.name === 'suggestion') return filled;
+  if (!grammar.changes) return unknown.length > 1 ? suggest(grammar, read, 'I am not sure what you mean.') : filled;
   if (!exact)
     return suggest(grammar, read, `"${read.words.find((w) => !FILLERS.has(w)) ?? trimmed}" is not a command.`);
-  const rest = grammar.name === 'pull' ? [] : unknown;
-  return rest.length > 0 ? suggest(grammar, read, `I do not know "${rest[0]}", so I have not done anything.`) : filled;
+  // A service may be named to pull; any other unknown word could change the meaning of the sentence.
+  const strange = grammar.name === 'pull' ? unknown.find((word) => NEGATIONS.has(word)) : unknown[0];
+  return strange ? suggest(grammar, read, `I do not know "${strange}", so I have not done anything.`) : filled;
 }
 
 /** `why` and `pause` take the rest of the line as it is. */

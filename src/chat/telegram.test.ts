@@ -1,6 +1,12 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import { OWNER, OwnerRig, type RigOptions } from '../testing/owner-rig.ts';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { OWNER, OwnerRig, service, type RigOptions } from '../testing/owner-rig.ts';
+import { tappable } from '../testing/telegram-entities.ts';
 import type { FakeMessage } from '../testing/telegram.ts';
+
+const MINUTE = 60_000;
+const HOUR = 3_600_000;
+const GROUP = -1_001_000_000_001;
+const STRANGER = 666;
 
 let rig: OwnerRig;
 afterEach(() => rig?.close());
@@ -18,37 +24,540 @@ async function ask(text: string, options: Parameters<OwnerRig['api']['say']>[1] 
   return rig.api.sent()[before] as FakeMessage;
 }
 
-async function card(): Promise<FakeMessage> {
+/** Says something that must not be answered: a question after it is, and nothing else was said. */
+async function ignored(text: string, options: Parameters<OwnerRig['api']['say']>[1] = {}): Promise<void> {
+  const before = rig.api.sent().length;
+  rig.api.say(text, options);
+  const answer = await ask('/help', { user: OWNER, chat: rig.config.telegram?.chat ?? OWNER });
+  expect(answer.text).toContain('What I understand');
+  expect(rig.api.sent().length).toBe(before + 1);
+}
+
+async function askingCard(): Promise<FakeMessage> {
   const asking = () => rig.api.sent().find((m) => m.buttons.flat().some((b) => b.text === 'Approve'));
   await rig.api.until(() => asking() !== undefined);
+  await rig.delivered();
   return asking() as FakeMessage;
 }
+
+/** Presses and resolves with what the tap was answered. */
+async function press(
+  message: FakeMessage,
+  label: string,
+  options: Parameters<OwnerRig['api']['press']>[2] = {},
+): Promise<string> {
+  const made = rig.api.press(message, label, options);
+  await rig.api.until(() => made.answers.length > 0);
+  return made.answers.join('|');
+}
+
+const dataOf = (message: FakeMessage, label: string) =>
+  message.buttons.flat().find((b) => b.text === label)?.callback_data as string;
+const labels = (message: FakeMessage) => message.buttons.flat().map((b) => b.text);
 
 describe('a decision by button', () => {
   it('approves the exact plan, answers the tap, and the card says who decided and how it ended', async () => {
     await begin();
     const { id } = await rig.breaks();
-    const asked = await card();
-    const press = rig.api.press(asked, 'Approve');
-    await rig.api.until(() => press.answers.length > 0);
-    expect(press.answers).toEqual(['✅ approved: install wordtrim 1.2.0 into .venv']);
+    const asked = await askingCard();
+    expect(await press(asked, 'Approve')).toBe('✅ approved: install wordtrim 1.2.0 into .venv');
     await rig.reaches(id, 'resolved');
     await rig.delivered();
     expect(asked.text).toContain('Approved by telegram:1001');
     expect(asked.text).toContain('Fixed at');
-    expect(asked.buttons.flat().map((b) => b.text)).toEqual(['Details']);
+    expect(labels(asked)).toEqual(['Details']);
     expect(rig.texts().some((text) => text.startsWith('✅ #1 agent · import_error: fixed'))).toBe(true);
     expect(rig.api.sent().length).toBeLessThanOrEqual(3);
+    const decision = await rig.store.approval('1-1');
+    expect(decision).toMatchObject({ verdict: 'approved', by: 'telegram:1001' });
+  });
+
+  it('denies, and leaves the machine alone', async () => {
+    await begin();
+    const { id } = await rig.breaks();
+    const asked = await askingCard();
+    expect(await press(asked, 'Deny')).toContain('denied');
+    await rig.reaches(id, 'needs-human');
+    await rig.delivered();
+    expect(asked.text).toContain('Denied by telegram:1001');
+    expect(labels(asked)).toEqual(['Details']);
+    expect(await rig.store.ledger({})).toEqual([]);
+  });
+
+  it('counts a double tap once', async () => {
+    await begin();
+    const { id } = await rig.breaks();
+    const asked = await askingCard();
+    const both = [rig.api.press(asked, 'Approve'), rig.api.press(asked, 'Approve')];
+    await rig.api.until(() => both.every((p) => p.answers.length > 0));
+    expect(both[0]?.answers[0]).toContain('✅ approved');
+    expect(both[1]?.answers[0]).toContain('Already decided');
+    await rig.reaches(id, 'resolved');
+    expect(await rig.store.ledger({})).toHaveLength(1);
+  });
+
+  it('survives a restart between the card and the tap', async () => {
+    await begin();
+    const { id } = await rig.breaks();
+    const asked = await askingCard();
+    await rig.end();
+    await rig.begin();
+    expect(await press(asked, 'Approve')).toContain('✅ approved');
+    await rig.reaches(id, 'resolved');
+  });
+
+  it('is carried out once when the same update is delivered again after a crash', async () => {
+    await begin();
+    const { id } = await rig.breaks();
+    const asked = await askingCard();
+    const data = dataOf(asked, 'Approve');
+    const update = {
+      callback_query: {
+        id: '77',
+        from: { id: OWNER, is_bot: false, first_name: 'o' },
+        message: { message_id: asked.messageId, date: 1, chat: { id: OWNER, type: 'private' } },
+        chat_instance: '1',
+        data,
+      },
+    };
+    rig.api.push(update, 900_001);
+    await rig.reaches(id, 'resolved');
+    await rig.end();
+    await rig.begin();
+    rig.api.push(update, 900_001);
+    await ask('help');
+    expect(await rig.store.ledger({})).toHaveLength(1);
+  });
+
+  it('refuses a plan that has expired, and takes the buttons away', async () => {
+    await begin();
+    await rig.breaks();
+    const asked = await askingCard();
+    const [approve] = [dataOf(asked, 'Approve')];
+    await rig.end();
+    rig.clock.jump(13 * HOUR);
+    // The tap comes before the daemon has found out by itself.
+    const made = rig.api.press(asked, 'Approve', { data: approve });
+    await rig.begin();
+    await rig.api.until(() => made.answers.length > 0);
+    expect(made.answers[0]).toMatch(/expired|does not wait/);
+    expect(await rig.store.ledger({})).toEqual([]);
+  });
+
+  it('refuses what is forged, guessed, or taken from another card', async () => {
+    await begin();
+    await rig.breaks();
+    const asked = await askingCard();
+    const other = await ask('incident 1');
+    const handle = dataOf(asked, 'Approve').slice(2);
+    const details = dataOf(asked, 'Details').slice(2);
+    for (const [message, data] of [
+      [asked, `a:${'A'.repeat(22)}`],
+      [asked, 'approve:1'],
+      [asked, `a:${handle}x`],
+      [other, `a:${handle}`],
+      [asked, `y:${details}`],
+      [asked, `r:${handle}`],
+    ] as const)
+      expect(await press(message, 'Approve', { data })).toBe('This button is not valid.');
+    expect(await rig.store.approval('1-1')).toBeNull();
+  });
+
+  it('gives a stranger who presses nothing at all', async () => {
+    await begin();
+    await rig.breaks();
+    const asked = await askingCard();
+    const made = rig.api.press(asked, 'Approve', { user: STRANGER });
+    expect(await press(asked, 'Approve')).toContain('✅');
+    expect(made.answers).toEqual([]);
+    expect(await rig.store.approval('1-1')).toMatchObject({ by: 'telegram:1001' });
+  });
+
+  it('refuses the old card when a new plan waits', async () => {
+    await begin();
+    const { id } = await rig.breaks();
+    const first = await askingCard();
+    const old = dataOf(first, 'Approve');
+    await rig.happens(id, { kind: 'expired', at: rig.clock.now() });
+    await rig.operations.fix(id, 'cli:root');
+    await rig.reaches(id, 'awaiting-approval');
+    await rig.delivered();
+    const answer = await press(first, 'Approve', { data: old });
+    expect(answer).toContain('changed');
+    expect(await rig.store.approval('1-2')).toBeNull();
+  });
+
+  it('shows details on request, with exact steps and the way back', async () => {
+    await begin();
+    await rig.breaks();
+    const asked = await askingCard();
+    const before = rig.api.sent().length;
+    await press(asked, 'Details');
+    await rig.api.until(() => rig.api.sent().length > before);
+    const details = rig.texts().at(-1) as string;
+    expect(details).toContain('install wordtrim==1.2.0 from https://pypi.org/simple');
+    expect(details).toContain('undo: puts back what was there');
+  });
+
+  it('silences for two hours', async () => {
+    await begin();
+    const { id } = await rig.breaks();
+    const asked = await askingCard();
+    await press(asked, 'Silence 2 h');
+    const incident = await rig.reaches(id, 'silenced');
+    expect(incident.state).toMatchObject({ by: 'telegram:1001' });
+  });
+
+  it('rolls back only after a second tap', async () => {
+    await begin();
+    const { id } = await rig.breaks();
+    await press(await askingCard(), 'Approve');
+    await rig.reaches(id, 'resolved');
+    await rig.delivered();
+    const result = rig.api.sent().find((m) => m.text.includes(': fixed')) as FakeMessage;
+    expect(await press(result, 'Roll back')).toBe('Roll back incident 1?');
+    await rig.api.until(() => labels(result).includes('Yes, roll back'));
+    expect((await rig.store.incident(id))?.state.name).toBe('resolved');
+    expect(await press(result, 'No, leave it')).toBe('Left as it is.');
+    await rig.api.until(() => labels(result).includes('Roll back'));
+    await press(result, 'Roll back');
+    await rig.api.until(() => labels(result).includes('Yes, roll back'));
+    await press(result, 'Yes, roll back');
+    await rig.reaches(id, 'needs-human');
+    expect((await rig.store.incident(id))?.outcome?.kind).toBe('rolled-back');
   });
 });
 
-describe('questions', () => {
-  it('are answered with what the specification shows', async () => {
-    await begin();
+describe('commands', () => {
+  it('answer with at least what the specification shows', async () => {
+    await begin({ config: { autoFix: true } });
+    await rig.breaks({ type: 'import_error' });
+    await rig.breaks({
+      type: 'git_error',
+      severity: 'medium',
+      message: 'CONFLICT (content): Merge conflict in app.py',
+    });
+    await askingCard();
+    const health = (await ask('health check')).text;
+    for (const part of [
+      '🩺 Health Check Results',
+      'Errors (last 30min): 2',
+      'Auto-fixable:',
+      'By Severity:',
+      'Recent Errors:',
+    ])
+      expect(health).toContain(part);
+    const errors = (await ask('Show Errors')).text;
+    for (const part of ['📊 Error Report (Last Hour)', 'Total Errors: 2', 'By Type:', '• import_error: 1'])
+      expect(errors).toContain(part);
+    expect((await ask('show error report')).text).toContain('Success rate:');
+    expect((await ask('status')).text).toContain('selfheal runs (pid 4711)');
+    expect((await ask('incidents')).text).toContain('#1 agent import_error');
+    expect((await ask('incident 1')).text).toContain('State: awaiting-approval');
+    expect((await ask('plan 1')).text).toContain('Risk: reversible');
+    expect((await ask('logs 1')).text).toContain('agent.log line 12');
+    expect((await ask('why 1')).text).toContain('Because:');
+    expect((await ask('pull latest from git')).text).toContain('⬇️ Pull latest from git');
+    expect((await ask('history')).text).toContain('Nothing was done yet');
+    expect((await ask('frobnicate')).text).toContain('Did you mean');
+    expect((await ask('incident 99')).text).toContain('There is no incident 99');
+  });
+
+  it('fix errors waits for the end and tells it', async () => {
+    await begin({ config: { services: [{ ...service('agent'), fixes: { 'install-package': 'auto' } }] } });
     await rig.breaks();
-    await card();
-    const answer = await ask('Health Check');
-    expect(answer.text).toContain('🩺 Health Check Results');
-    expect(answer.chat).toBe(OWNER);
+    const answer = await ask('fix errors');
+    await rig.api.until(() => answer.text.includes('Auto-Fix Complete'), 20_000);
+    expect(answer.text).toContain('Successful: 1 ✅');
+    expect(answer.text).toContain('✅ All fixes applied successfully!');
+  });
+
+  it('decide by word when only one plan waits, and ask back when several do', async () => {
+    await begin();
+    expect((await ask('approve')).text).toBe('Nothing waits for a decision.');
+    const { id } = await rig.breaks();
+    await askingCard();
+    expect((await ask('deny')).text).toContain('❌ #1'.replace('❌', '✅'));
+    await rig.reaches(id, 'needs-human');
+  });
+
+  it('pause and resume all acting', async () => {
+    await begin();
+    expect((await ask('pause for maintenance')).text).toContain('Watching goes on');
+    expect((await ask('status')).text).toContain('⏸ Paused by telegram:1001');
+    expect((await ask('resume')).text).toContain('✅');
+  });
+
+  it('are refused when they change something and are older than five minutes', async () => {
+    await begin();
+    const late = rig.clock.now() - 6 * MINUTE;
+    expect((await ask('pause', { at: late })).text).toContain('was sent 6 min ago');
+    expect((await ask('status', { at: late })).text).not.toContain('Paused by');
+  });
+
+  it('sent during a night without network are read once, in order, and nothing old is acted on', async () => {
+    await begin();
+    await rig.api.down();
+    rig.api.say('pause');
+    rig.api.say('status');
+    rig.clock.jump(8 * HOUR);
+    rig.api.say('help');
+    await rig.api.up();
+    await rig.api.until(() => rig.api.sent().some((m) => m.text.includes('What I understand')));
+    expect(rig.texts().filter((t) => t.includes('min ago'))).toHaveLength(1);
+    expect(await rig.store.value('pause')).toBeNull();
+  });
+
+  it('are carried out once when the same update is delivered again', async () => {
+    await begin();
+    const update = {
+      message: {
+        message_id: 5,
+        date: Math.floor(rig.clock.now() / 1000),
+        from: { id: OWNER, is_bot: false, first_name: 'o' },
+        chat: { id: OWNER, type: 'private' },
+        text: 'status',
+      },
+    };
+    rig.api.push(update, 900_002);
+    await rig.api.until(() => rig.api.sent().length === 1);
+    await rig.end();
+    await rig.begin();
+    rig.api.push(update, 900_002);
+    await ask('help');
+    expect(rig.api.sent()).toHaveLength(2);
+  });
+
+  it('set up their menu for the owner alone', async () => {
+    await begin();
+    await rig.api.until(() => rig.api.commands.length > 0);
+    expect(rig.api.commands.map((c) => c.command)).toContain('health');
+    expect(rig.api.callsOf('setMyCommands')[0]?.params.scope).toEqual({ type: 'chat', chat_id: OWNER });
+  });
+});
+
+describe('who may speak', () => {
+  it('strangers get silence, and the owner one notice a day', async () => {
+    await begin();
+    for (let i = 0; i < 5; i++) rig.api.say('fix errors', { user: STRANGER, extra: {} });
+    await rig.api.until(() => rig.api.sent().length === 1);
+    await ask('help');
+    expect(rig.texts()[0]).toContain('User id 666 is not on the list');
+    expect(rig.api.sent()).toHaveLength(2);
+    expect(rig.api.sent().every((m) => m.chat === OWNER)).toBe(true);
+  });
+
+  it('a flood of strangers is not passed on', async () => {
+    await begin();
+    for (let user = 2000; user < 2050; user++) rig.api.say('hi', { user });
+    await ask('help');
+    await rig.delivered();
+    expect(rig.texts().filter((t) => t.includes('stranger'))).toHaveLength(5);
+  });
+
+  it.each([
+    [
+      'a forwarded message',
+      { forward_origin: { type: 'user', date: 1, sender_user: { id: OWNER, is_bot: false, first_name: 'o' } } },
+    ],
+    ['an inline bot', { via_bot: { id: 5, is_bot: true, first_name: 'b' } }],
+    ['an anonymous admin or channel', { sender_chat: { id: GROUP, type: 'supergroup', title: 'g' } }],
+    ['another bot', { from: { id: OWNER, is_bot: true, first_name: 'b' } }],
+  ])('%s is ignored', async (_, extra) => {
+    await begin();
+    await ignored('pause', { extra });
+    expect(await rig.store.value('pause')).toBeNull();
+  });
+
+  it('edited messages are not asked for', async () => {
+    await begin();
+    await rig.api.until(() => rig.api.callsOf('getUpdates').length > 0);
+    expect(rig.api.callsOf('getUpdates')[0]?.params.allowed_updates).toEqual(['message', 'callback_query']);
+  });
+
+  it('a command for another bot is ignored', async () => {
+    await begin();
+    await ignored('/pause@other_bot');
+  });
+
+  it('the owner in a foreign group is ignored', async () => {
+    await begin({ telegram: { chats: [OWNER, GROUP], limit: { count: 1000, windowMs: 1000 } } });
+    await ignored('/status', { chat: GROUP });
+  });
+
+  it('in the owner group only listed users are heard, and chatter is left alone', async () => {
+    await begin({ chat: GROUP, telegram: { chats: [GROUP, OWNER], limit: { count: 1000, windowMs: 1000 } } });
+    await ignored('so what do we eat tonight?', { chat: GROUP });
+    expect((await ask('/status', { chat: GROUP })).chat).toBe(GROUP);
+    rig.api.say('/status', { user: STRANGER, chat: GROUP });
+    await rig.api.until(() => rig.texts().some((t) => t.includes('User id 666')));
+    expect(rig.texts().filter((t) => t.includes('selfheal runs'))).toHaveLength(1);
+  });
+});
+
+/** Log text as an attacker would write it; each family of rendering attacks. */
+const HOSTILE: readonly string[] = [
+  '<b>bold</b> <a href="https://evil.example">click</a>',
+  '</pre><b>out</b><pre>',
+  '&lt;b&gt; &amp;lt; &#60;script&#62; &unknown;',
+  '*bold* _it_ `code` [x](https://evil.example) ||spoiler||',
+  'https://evil.example/pay www.evil.example evil.example/x tg://resolve?domain=evil',
+  '/pause /approve_7 @botfather #selfheal $BTC mail@evil.example +491701234567',
+  'x=/pause a|/resume (/stop) "@admin" <@admin>',
+  '\u001b[2J\u001b]0;title\u0007 \u009b31m',
+  'abc\u202egnp.exe \u2066x\u2069 \u200b\u200d\ufeff zero',
+  '\u0000\u0007\b\r\nnext\u2028line\u2029para',
+  '\ud800 lone \udc00',
+  '\u{e0041}\u{e0042} tags',
+  'z\u0335\u0321\u0300'.repeat(50),
+  '💥'.repeat(300),
+  '<'.repeat(500),
+  '&'.repeat(500),
+  'A'.repeat(6_000),
+];
+
+describe('hostile text', () => {
+  it.each(HOSTILE.map((text) => [JSON.stringify(text).slice(0, 40), text]))(
+    '%s is shown and does nothing',
+    async (_, text) => {
+      await begin({ config: { services: [] } });
+      await rig.breaks({
+        message: text,
+        service: text.slice(0, 80),
+        reason: text,
+        samples: [{ at: 0, source: text, line: 1, endLine: 1, text }],
+      });
+      await rig.api.until(() => rig.api.sent().length > 0);
+      await ask('incident 1');
+      await ask('incidents');
+      await ask('logs 1');
+      await ask(`why ${text}`);
+      await rig.delivered();
+      const refused = rig.api.calls.filter((call) => call.status >= 400 && !/not modified/.test(call.error ?? ''));
+      expect(refused).toEqual([]);
+      for (const message of rig.api.sent()) {
+        expect(tappable(message), message.text).toEqual([]);
+        // biome-ignore lint: control characters are what must not be there
+        expect(message.text).not.toMatch(
+          /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\u200b-\u200f\ufeff]/,
+        );
+        expect(message.text.length).toBeLessThanOrEqual(4096);
+      }
+    },
+  );
+
+  it('long logs come as a file', async () => {
+    await begin();
+    await rig.breaks({
+      samples: [1, 2, 3].map((line) => ({ at: 0, source: 's', line, endLine: line, text: 'x y\n'.repeat(900) })),
+    });
+    const answer = await ask('logs 1');
+    expect(answer.document?.name).toBe('selfheal.txt');
+    expect(answer.document?.content).toContain('s line 3');
+  });
+
+  it('goes out as plain text when the server does not like the formatting', async () => {
+    await begin();
+    rig.api.fault = (call) =>
+      call.params.parse_mode
+        ? {
+            kind: 'status',
+            status: 400,
+            description: "Bad Request: can't parse entities: Unclosed start tag at byte offset 3",
+          }
+        : undefined;
+    await rig.breaks();
+    const asked = await askingCard();
+    expect(asked.parseMode).toBeNull();
+    expect(asked.text).toContain('may I fix it?');
+    expect((await ask('help')).text).toContain('What I understand');
+  });
+
+  it('the bot token is nowhere, even when a log holds it', async () => {
+    await begin();
+    const { token } = rig.api;
+    await rig.breaks({ message: `GET https://api.telegram.org/bot${token}/getMe`, reason: token.slice(5) });
+    await askingCard();
+    await ask('incident 1');
+    await rig.api.down();
+    await rig.breaks();
+    rig.clock.jump(MINUTE);
+    await vi.waitUntil(() => rig.said.length > 0);
+    const secret = token.slice(5);
+    expect(JSON.stringify(rig.api.messages)).not.toContain(secret);
+    expect(rig.said.join('\n')).not.toContain(secret);
+  });
+});
+
+describe('a bad network', () => {
+  it('neither holds up the start nor the end, and commands come through afterwards', async () => {
+    await begin();
+    await rig.api.down();
+    await rig.end();
+    const started = Date.now();
+    await rig.begin();
+    expect(Date.now() - started).toBeLessThan(500);
+    await rig.api.up();
+    expect((await ask('help')).text).toContain('What I understand');
+  });
+
+  it('stops in the middle of a long poll at once', async () => {
+    await begin({ speed: 1 });
+    await rig.api.until(() => rig.api.callsOf('getUpdates').length > 0);
+    const started = Date.now();
+    await rig.end();
+    expect(Date.now() - started).toBeLessThan(1_000);
+  });
+
+  it('stops within two seconds while the server does not answer', async () => {
+    await begin({ speed: 1 });
+    await rig.api.until(() => rig.api.callsOf('getUpdates').length > 0);
+    rig.api.fault = () => ({ kind: 'hang' });
+    rig.api.say('status');
+    await rig.api.until(() => rig.api.callsOf('sendMessage').length > 0);
+    const started = Date.now();
+    await rig.end();
+    expect(Date.now() - started).toBeLessThan(2_000);
+  });
+
+  it('lives with a second poller, and says so once', async () => {
+    await begin();
+    await rig.api.until(() => rig.api.callsOf('getUpdates').length > 0);
+    for (let i = 0; i < 3; i++) {
+      await fetch(`${rig.api.url}/bot${rig.api.token}/getUpdates?timeout=0`);
+      rig.clock.jump(MINUTE);
+      const polls = rig.api.callsOf('getUpdates').length;
+      await rig.api.until(() => rig.api.callsOf('getUpdates').length > polls);
+    }
+    expect((await ask('help')).text).toContain('What I understand');
+    expect(rig.said.filter((line) => line.includes('another program polls')).length).toBeGreaterThan(0);
+  });
+
+  it('waits as long as it is told to', async () => {
+    await begin();
+    let refused = 0;
+    rig.api.fault = (call) =>
+      call.method === 'getUpdates' && refused++ < 1 ? { kind: 'status', status: 429, retryAfter: 40 } : undefined;
+    const before = rig.clock.now();
+    rig.api.say('help');
+    await rig.api.until(() => refused > 0);
+    await rig.api.until(() => rig.api.sent().length > 0);
+    expect(rig.clock.now() - before).toBeGreaterThanOrEqual(40_000);
+  });
+
+  it.each([
+    ['a proxy page', { kind: 'html', status: 502 } as const],
+    ['an endless answer', { kind: 'endless' } as const],
+    ['a cut connection', { kind: 'cut', when: 'before' } as const],
+    ['a lost token', { kind: 'status', status: 401 } as const],
+  ])('comes back after %s', async (_, fault) => {
+    await begin();
+    let times = 0;
+    rig.api.fault = (call) => (call.method === 'getUpdates' && times++ < 2 ? fault : undefined);
+    rig.api.say('help');
+    await rig.api.until(() => times > 1);
+    rig.clock.jump(2 * MINUTE);
+    await rig.api.until(() => rig.api.sent().length > 0);
+    expect(rig.said.length).toBeLessThanOrEqual(4);
   });
 });

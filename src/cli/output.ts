@@ -2,7 +2,7 @@
 // than the reader takes them.
 
 import type { Writable } from 'node:stream';
-import pc from 'picocolors';
+import type pc from 'picocolors';
 import { oneLine, visible } from '../core/visible.ts';
 import type { Severity } from '../core/words.ts';
 

@@ -158,6 +158,8 @@ export interface RestartStep extends StepBase {
   readonly service: string;
   /** The process the plan saw (null: none); the step is refused when another runs by now. Absent: whatever runs. */
   readonly before?: { readonly pid: number; readonly startTicks: number } | null;
+  /** True when an earlier step of this plan ends what ran: that stop is no person's, and does not keep it down. */
+  readonly afterStop?: boolean;
   readonly via:
     | { readonly kind: 'supervised' }
     | { readonly kind: 'systemd'; readonly unit: string }

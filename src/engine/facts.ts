@@ -233,7 +233,7 @@ const PATHS: readonly RegExp[] = [
 function pathIn(text: string): string | null {
   for (const pattern of PATHS) {
     const path = pattern.exec(text)?.groups?.['path'];
-    if (path && !/^\/\//.test(path)) return path;
+    if (path && !path.startsWith('//')) return path;
   }
   return null;
 }
@@ -246,7 +246,7 @@ const GRAMMAR: Readonly<Partial<Record<FactName, RegExp>>> = {
   host: /^[\w.:-]{1,253}$/,
   env: /^[A-Za-z_][A-Za-z0-9_]{0,120}$/,
   exception: /^[\w.$:\\/-]{1,200}$/,
-  attribute: /^[\w$.\[\]()-]{1,200}$/,
+  attribute: /^[\w$.[\]()-]{1,200}$/,
   signal: /^[A-Z0-9]{2,12}$/,
   provider: /^[\w.-]{1,60}$/,
   model: /^[\w.:/-]{1,120}$/,

@@ -188,7 +188,7 @@ export class Framer {
   #mayAttach(open: Open, inner: string): boolean {
     if (open.report || !open.head || !open.hit || open.blanks > 1) return false;
     const report = opens(inner);
-    if (!report || report.kind === 'v8' || report.kind === 'node' || /^Fatal Python/.test(inner)) return false;
+    if (!report || report.kind === 'v8' || report.kind === 'node' || inner.startsWith('Fatal Python')) return false;
     const first = open.lines[0] ?? '';
     if (/^(?:error|fatal|warning): /.test(inner) && !/\bgit\b|:\s*$/.test(first)) return false;
     if (!this.#isLoud(open) && !announces(first)) return false;

@@ -100,7 +100,7 @@ export function isHead(text: string, from: number): boolean {
 }
 
 /** Behind a carrier that stamps each line, `agent.core: text` begins a record too. */
-const HEAD_LOGGER = /(?:[a-z][\w-]{0,40}(?:\.[A-Za-z_][\w-]{0,40}){1,8}|[a-z][a-z0-9_-]{1,24}): (?=[A-Z"\[\d])/y;
+const HEAD_LOGGER = /(?:[a-z][\w-]{0,40}(?:\.[A-Za-z_][\w-]{0,40}){1,8}|[a-z][a-z0-9_-]{1,24}): (?=[A-Z"[\d])/y;
 
 export function isCarriedHead(text: string, from: number): boolean {
   return isHead(text, from) || stands(HEAD_LOGGER, text, from);

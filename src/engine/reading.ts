@@ -168,7 +168,7 @@ function utterancesOf(
 
 /** What a program writes before an error when it has no levels. */
 const MARK =
-  /^(?:[❌✗✖✘🔴💥🚨]\uFE0F?\s*)?(?:\S{1,40}: )?(?:fatal|error|critical|panic|abort(?:ed)?|uncaught|unhandled|failed|ERROR|FATAL|\w*ERR!|Fatal error|Parse error|Traceback)\b(?!\s*(?:=|:?\s*(?:0|none|no)\b))[^=]|^(?:\(\s?!\s?\)|<b>(?:Warning|Fatal error|Parse error|Notice)<\/b>)/i;
+  /^(?:(?:❌|✗|✖|✘|🔴|💥|🚨)\uFE0F?\s*)?(?:\S{1,40}: )?(?:fatal|error|critical|panic|abort(?:ed)?|uncaught|unhandled|failed|ERROR|FATAL|\w*ERR!|Fatal error|Parse error|Traceback)\b(?!\s*(?:=|:?\s*(?:0|none|no)\b))[^=]|^(?:\(\s?!\s?\)|<b>(?:Warning|Fatal error|Parse error|Notice)<\/b>)/i;
 const LISTING =
   /^\s*(?:[-*•·▪◦] |\d{1,3}[.)] |#{1,6} |> |\/\/|\/\*|<!--|✅|☑|✓|✔|[0-9a-f]{7,40} (?:HEAD@|\(|[A-Za-z]+(?:\(|:))|\|(?: |--)|[├└│ª]|import '|# )/;
 

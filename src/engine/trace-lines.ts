@@ -161,7 +161,7 @@ function json(state: Report, text: string): boolean {
   if (!state.open) return false;
   if (/^[}\]],?$/.test(text) && --state.depth <= 0) state.open = false;
   else if (JSON_OPENS.test(text)) state.depth++;
-  else if (!indented(text) && !/^"/.test(text)) return false;
+  else if (!indented(text) && !text.startsWith('"')) return false;
   return true;
 }
 

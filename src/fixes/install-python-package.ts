@@ -137,16 +137,21 @@ function isMissing(module: string, error: string): boolean {
   return named !== undefined && (named === module || module.startsWith(`${named}.`));
 }
 
-/** The file that the log names must import the module; where it names none of the project, any file of the project. */
+/** Frames of the import machinery itself: the project's own file stands above them. */
+const MACHINERY = /^<frozen |\/lib\/python3\.\d+\/importlib\//;
+
+/** The file that the log names must be the project's and import the module; where none is named, any file may. */
 async function findImporter(
   { files, python }: Probe,
   environment: PythonEnvironment,
   { directory }: ServiceFacts,
   { file, module = '' }: Facts,
 ): Promise<string | null> {
-  const named = file === undefined ? null : await files.inside(directory, file);
-  if (named === null) return (await python.importers(environment, directory, module))[0] ?? null;
-  const names = await python.importsOf(environment, named);
+  if (file === undefined || MACHINERY.test(file)) {
+    return (await python.importers(environment, directory, module))[0] ?? null;
+  }
+  const named = await files.inside(directory, file);
+  const names = named === null ? [] : await python.importsOf(environment, named);
   return names.some((name) => name === module || name.startsWith(`${module}.`)) ? named : null;
 }
 

@@ -95,6 +95,8 @@ export interface ProcessInfo {
   readonly executable: string | null;
   readonly argv: readonly string[];
   readonly cwd: string | null;
+  /** True when it has a controlling terminal: a person started it there and may be looking at it. */
+  readonly terminal?: boolean;
 }
 
 /** What a process uses at this moment. */

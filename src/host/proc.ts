@@ -13,6 +13,8 @@ const MS_PER_TICK = 1000 / TICKS_PER_SECOND;
 export interface ProcStat {
   readonly state: string;
   readonly ppid: number;
+  /** Number of the controlling terminal; 0 when there is none. */
+  readonly terminal: number;
   readonly cpuTicks: number;
   readonly startTicks: number;
 }
@@ -31,7 +33,7 @@ export function parseStat(text: string): ProcStat | null {
   const at = (number: number): number => Number(fields[number - 3]);
   const state = fields[0];
   if (!state || !Number.isInteger(at(22))) return null;
-  return { state, ppid: at(4), cpuTicks: at(14) + at(15) + at(16) + at(17), startTicks: at(22) };
+  return { state, ppid: at(4), terminal: at(7), cpuTicks: at(14) + at(15) + at(16) + at(17), startTicks: at(22) };
 }
 
 export async function readStat(pid: number): Promise<ProcStat | null> {
@@ -67,6 +69,7 @@ export async function readProcess(pid: number): Promise<ProcessInfo | null> {
     executable: executable?.replace(/ \(deleted\)$/, '') ?? null,
     argv: line ? Buffer.from(line, 'latin1').toString('utf8').replace(/\0$/, '').split('\0') : [],
     cwd,
+    terminal: status.terminal !== 0,
   };
 }
 

@@ -70,6 +70,7 @@ describe('a process', () => {
     expect(parseStat(`42 (a) b (c)) ${fields.join(' ')}`)).toEqual({
       state: 'S',
       ppid: 7,
+      terminal: 0,
       cpuTicks: 10,
       startTicks: 987,
     });

@@ -203,7 +203,7 @@ function start(prepared: Prepared, options: RunOptions, kept: KeptOutput | null)
       detached: true,
       shell: false,
       stdio: [options.input === undefined ? 'ignore' : 'pipe', kept?.stdout ?? 'pipe', kept?.stderr ?? 'pipe'],
-      ...(prepared.owner ?? {}),
+      ...prepared.owner,
     });
   } catch (error) {
     return error instanceof Error ? error.message : String(error);

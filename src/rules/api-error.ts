@@ -32,7 +32,7 @@ export default defineRules({
       because: 'exception classes of clients',
     },
     {
-      match: /(?:Error code|status(?: code)?|HTTP(?:\/\d\.\d)?)["\':= ]{1,4}(?<status>(?:5\d\d|404|409))\b/i,
+      match: /(?:Error code|status(?: code)?|HTTP(?:\/\d\.\d)?)["':= ]{1,4}(?<status>(?:5\d\d|404|409))\b/i,
       confidence: 0.84,
       because: 'a client prints the status of the answer',
     },

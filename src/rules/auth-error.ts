@@ -20,7 +20,7 @@ export default defineRules({
       because: 'error texts of model providers',
     },
     {
-      match: /(?:Error code|status(?: code)?|HTTP(?:\/\d\.\d)?)["\':= ]{1,4}(?<status>401)\b/i,
+      match: /(?:Error code|status(?: code)?|HTTP(?:\/\d\.\d)?)["':= ]{1,4}(?<status>401)\b/i,
       confidence: 0.92,
       because: 'status 401',
     },

@@ -23,13 +23,13 @@ export default defineRules(
       },
       {
         match:
-          /(?:[Mm]issing|[Rr]equired|undefined|not set)[^\n]{0,30}(?:environment variable|env(?:ironment)? var)\S*[: ]+['\"`]?(?<env>[A-Z][A-Z0-9_]{2,60})/,
+          /(?:[Mm]issing|[Rr]equired|undefined|not set)[^\n]{0,30}(?:environment variable|env(?:ironment)? var)\S*[: ]+['"`]?(?<env>[A-Z][A-Z0-9_]{2,60})/,
         confidence: 0.93,
         because: 'usual wording',
       },
       {
         match:
-          /[Ee]nvironment variable ['\"`]?(?<env>[A-Z][A-Z0-9_]{2,60})['\"`]? (?:is )?(?:missing|not set|not found|required|undefined)/,
+          /[Ee]nvironment variable ['"`]?(?<env>[A-Z][A-Z0-9_]{2,60})['"`]? (?:is )?(?:missing|not set|not found|required|undefined)/,
         confidence: 0.93,
         because: 'usual wording',
       },

@@ -47,20 +47,20 @@ export default defineRules({
       because: 'a native addon built for another runtime',
     },
     {
-      match: /java\.lang\.(?:ClassNotFoundException|NoClassDefFoundError): (?<module>[\w.\/$]+)/,
+      match: /java\.lang\.(?:ClassNotFoundException|NoClassDefFoundError): (?<module>[\w./$]+)/,
       confidence: 0.95,
       fixable: false,
       because: 'Java classes',
     },
     {
-      match: /cannot load such file -- (?<module>[\w\/.-]+)/,
+      match: /cannot load such file -- (?<module>[\w/.-]+)/,
       confidence: 0.95,
       fixable: false,
       because: 'Ruby LoadError',
     },
     {
       match:
-        /No matching distribution found for (?<package>[\w.\-\[\]=<>!~]+)|code EINTEGRITY|error: externally-managed-environment|ResolutionImpossible/,
+        /No matching distribution found for (?<package>[\w.\-[\]=<>!~]+)|code EINTEGRITY|error: externally-managed-environment|ResolutionImpossible/,
       confidence: 0.93,
       because: 'pip and npm refuse an install',
     },

@@ -20,7 +20,7 @@ export default defineRules({
     },
     {
       match:
-        /(?:Error code|status(?: code)?|HTTP(?:\/\d\.\d)?)["\':= ]{1,4}(?<status>403)\b|\b403[ :,-]{1,3}Forbidden\b/i,
+        /(?:Error code|status(?: code)?|HTTP(?:\/\d\.\d)?)["':= ]{1,4}(?<status>403)\b|\b403[ :,-]{1,3}Forbidden\b/i,
       confidence: 0.9,
       fixable: false,
       because: 'status 403',

@@ -9,7 +9,7 @@ export default defineRules({
   patterns: [
     { match: /overloaded_error/, confidence: 0.97, because: 'error type of the Anthropic API' },
     {
-      match: /(?:Error code|status(?: code)?|HTTP(?:\/\d\.\d)?)["\':= ]{1,4}(?<status>529)\b/i,
+      match: /(?:Error code|status(?: code)?|HTTP(?:\/\d\.\d)?)["':= ]{1,4}(?<status>529)\b/i,
       confidence: 0.95,
       because: 'status 529',
     },

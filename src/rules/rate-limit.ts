@@ -14,7 +14,7 @@ export default defineRules({
       because: 'exception class of the OpenAI and Anthropic SDKs for status 429',
     },
     {
-      match: /(?:Error code|status(?: code)?|HTTP(?:\/\d\.\d)?|statusCode)["\':= ]{1,4}(?<status>429)\b/i,
+      match: /(?:Error code|status(?: code)?|HTTP(?:\/\d\.\d)?|statusCode)["':= ]{1,4}(?<status>429)\b/i,
       confidence: 0.92,
       because: 'a client prints the status of the answer',
     },

@@ -399,7 +399,7 @@ describe.each([
     const before = openFiles().length;
     const rig = await open(null, { lingerMs: 50 });
     const writer = await scratch.start([process.execPath, '-e', ROTATING_WRITER, log, '1000', '20'], {});
-    await rig.untilLines(20_000, 60_000);
+    await rig.untilLines(20_000, 40_000);
     await writer.ended;
     expect(numbers(rig)).toEqual(upTo(20_000));
     await rig.stop();

@@ -25,7 +25,7 @@ export const restart: Effect<RestartStep> = {
     const problem = problemWith(step);
     if (problem !== null) throw new EffectError('refused', problem);
     const state = await context.services.state(step.service);
-    if (state.stoppedOnPurpose)
+    if (state.stoppedOnPurpose && step.afterStop !== true)
       throw new EffectError('precondition', `${step.service} was stopped on purpose: ${state.evidence}`);
     const identity = identityOf(state);
     if (step.before !== undefined && !same(step.before, identity))

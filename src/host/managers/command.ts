@@ -5,7 +5,6 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import type { ProcessInfo, ServiceFacts, ServiceState } from '../contract.ts';
 import { endpointOf, isLoopback } from '../network.ts';
-import { readText } from '../proc.ts';
 import type { Sighting } from '../service-memory.ts';
 import { CLEAN_STOP, lastLogLine } from './last-line.ts';
 import type { ManagerMeans } from './manager.ts';
@@ -97,8 +96,7 @@ async function onlyResident(service: ServiceFacts, means: ManagerMeans): Promise
   const ours = family(all, process.pid);
   const residents: ProcessInfo[] = [];
   for (const one of all) {
-    if (one.uid !== owner || ours.has(one.pid) || !isWithin(one.cwd, service)) continue;
-    if (!(await hasTerminal(one.pid))) residents.push(one);
+    if (one.uid === owner && !one.terminal && !ours.has(one.pid) && isWithin(one.cwd, service)) residents.push(one);
   }
   const roots = residents.filter((one) => !residents.some((other) => other.pid === one.ppid));
   return roots.length === 1 ? (roots[0] ?? null) : null;
@@ -115,11 +113,6 @@ function family(all: readonly ProcessInfo[], pid: number): ReadonlySet<number> {
     for (const one of all) if (below.has(one.ppid)) below.add(one.pid);
   }
   return new Set([...found, ...below]);
-}
-
-async function hasTerminal(pid: number): Promise<boolean> {
-  const text = await readText(`/proc/${pid}/stat`);
-  return text !== null && text.slice(text.lastIndexOf(')') + 2).split(' ')[4] !== '0';
 }
 
 async function ownerOf(directory: string): Promise<number> {
