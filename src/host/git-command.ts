@@ -135,7 +135,8 @@ export function gitSaid(answer: RunResult): string {
   if (answer.failure) return answer.failure;
   if (answer.timedOut) return 'git did not end in time';
   const lines = `${answer.stderr}\n${answer.stdout}`.split('\n').filter((line) => line.trim() !== '');
-  const telling = lines.find((line) => /^(?:fatal|error):/.test(line)) ?? lines.at(-1);
+  const telling =
+    lines.find((l) => l.startsWith('fatal:')) ?? lines.find((l) => l.startsWith('error:')) ?? lines.at(-1);
   return telling?.replace(/^(?:fatal|error): /, '') ?? `git ended with ${answer.code ?? answer.signal}`;
 }
 

@@ -50,7 +50,9 @@ export async function snapshotMove(move: BranchMove, direction: Direction, conte
     const refs = [`refs/heads/${move.branch}`, ...(tracking ? [tracking] : [])];
     const touched = changes.map((entry) => entry.name);
     const others = [...status.modified, ...status.staged].filter((name) => !touched.includes(name));
-    return toSnapshot(await recordStep({ place, context, status, touched, refs, spared: others, after: move.to }));
+    return toSnapshot(
+      await recordStep({ place, context, status, touched, refs, spared: others, after: move.to, branch: move.branch }),
+    );
   } catch (error) {
     await forgetIncoming(place, context);
     throw error;

@@ -20,6 +20,8 @@ export interface StepRecord {
   readonly bystanders: Readonly<Record<string, string>>;
   /** HEAD when the step has been done. */
   readonly after: string;
+  /** Branch when the step has been done; null when detached. */
+  readonly branch: string | null;
 }
 
 /** The record as plain JSON, and back: the journal is ours, its shape is not checked again. */
@@ -61,14 +63,15 @@ export interface RecordRequest {
   readonly spared: readonly string[];
   /** HEAD when it has been done. */
   readonly after: string;
+  readonly branch: string | null;
 }
 
 export async function recordStep(request: RecordRequest): Promise<StepRecord> {
-  const { place, context, status, touched, refs, after } = request;
+  const { place, context, status, touched, refs, after, branch } = request;
   const { run, snapshotDirectory } = context;
   const saved = await saveRepository({ run, place, names: touched, refs, snapshotDirectory });
   const spared = [...request.spared, ...status.untracked].filter((name) => !name.endsWith('/'));
-  return { saved, after, bystanders: await signatures(place, spared.slice(0, MOST_BYSTANDERS)) };
+  return { saved, after, branch, bystanders: await signatures(place, spared.slice(0, MOST_BYSTANDERS)) };
 }
 
 async function signatures(place: GitPlace, names: readonly string[]): Promise<Record<string, string>> {

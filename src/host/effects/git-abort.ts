@@ -14,6 +14,7 @@ import {
   requireBystanders,
   requireCalm,
   statusFor,
+  type StepRecord,
   stepDifferences,
   toSnapshot,
   undoStep,
@@ -28,7 +29,7 @@ export const gitAbort: Effect<GitAbortStep> = {
     await requireCalm(place);
     const status = await statusFor(place, context);
     await requireOperation(step, place, status.head);
-    const after = await headAfter(step, place);
+    const { after, branch } = await placeAfter(step, place, status.branch);
     const staged = await namesBetween(place, context, ['diff-index', '--cached', ...RAW, step.head]);
     const moved =
       after === step.head ? [] : await namesBetween(place, context, ['diff-tree', '-r', ...RAW, step.head, after]);
@@ -44,6 +45,7 @@ export const gitAbort: Effect<GitAbortStep> = {
         refs: status.branch === null ? [] : [`refs/heads/${status.branch}`],
         spared,
         after,
+        branch,
       }),
     );
   },
@@ -52,8 +54,10 @@ export const gitAbort: Effect<GitAbortStep> = {
     const place = await placeFor(step.directory, context);
     const record = fromSnapshot(snapshot);
     await requireCalm(place);
-    const said = await change(place, context, [step.operation, '--abort']);
-    if (!(await isDone(record.after, place, context)))
+    await change(place, context, ['update-index', '-q', '--refresh']);
+    const said =
+      step.operation === 'rebase' ? await endRebase(record, place, context) : await end(step, place, context);
+    if (!(await isDone(record, place, context)))
       throw new EffectError('failed', `the ${step.operation} could not be aborted: ${said ?? 'it is still there'}`);
     await requireBystanders(place, record);
     return `the ${step.operation} is aborted, HEAD is ${record.after.slice(0, 10)}, local edits are as they were`;
@@ -61,7 +65,7 @@ export const gitAbort: Effect<GitAbortStep> = {
 
   async probe(step, snapshot, context) {
     const place = await placeFor(step.directory, context);
-    if (await isDone(fromSnapshot(snapshot).after, place, context)) return 'done';
+    if (await isDone(fromSnapshot(snapshot), place, context)) return 'done';
     return (await stepDifferences(snapshot, context)).length === 0 ? 'not-done' : 'unclear';
   },
 
@@ -84,17 +88,50 @@ async function requireOperation(step: GitAbortStep, place: GitPlace, head: strin
       );
 }
 
-/** Where an abort leads: back to where a rebase or a sequence of picks began, else nowhere. */
-async function headAfter(step: GitAbortStep, place: GitPlace): Promise<string> {
-  const notes = { rebase: ['rebase-merge/orig-head', 'rebase-apply/orig-head'], merge: [] };
-  const names =
-    step.operation === 'rebase' ? notes.rebase : step.operation === 'merge' ? notes.merge : ['sequencer/head'];
+const end = (step: GitAbortStep, place: GitPlace, context: EffectContext): Promise<string | null> =>
+  change(place, context, [step.operation, '--abort']);
+
+/**
+ * `rebase --abort` would reset hard and throw edits of tracked files away. This goes the same way with a reset that keeps
+ * them, and that does nothing at all where it could not.
+ */
+async function endRebase(record: StepRecord, place: GitPlace, context: EffectContext): Promise<string | null> {
+  const { after, branch } = record;
+  const said = await change(place, context, ['reset', '--merge', '--quiet', '--no-recurse-submodules', after]);
+  if (said !== null) return said;
+  const quit = await change(place, context, ['rebase', '--quit']);
+  if (quit !== null || branch === null) return quit;
+  return change(place, context, ['symbolic-ref', '-m', 'selfheal: end of a rebase', 'HEAD', `refs/heads/${branch}`]);
+}
+
+interface After {
+  readonly after: string;
+  readonly branch: string | null;
+}
+
+/** Where an end leads: back to where a rebase or a sequence of picks began, else nowhere. */
+async function placeAfter({ operation, head }: GitAbortStep, place: GitPlace, branch: string | null): Promise<After> {
+  if (operation === 'merge') return { after: head, branch };
+  if (operation !== 'rebase') return { after: (await note(place, ['sequencer/head'], isCommit)) ?? head, branch };
+  const began = await note(place, ['rebase-merge/orig-head', 'rebase-apply/orig-head'], isCommit);
+  const name = await note(place, ['rebase-merge/head-name', 'rebase-apply/head-name'], (text) => text !== '');
+  if (began === null || name === null)
+    throw new EffectError('refused', 'the notes of the rebase do not say where it began: a person should end it');
+  return { after: began, branch: name.startsWith('refs/heads/') ? name.slice('refs/heads/'.length) : null };
+}
+
+/** First line of the first of these files in the git directory that is there and fits. */
+async function note(
+  place: GitPlace,
+  names: readonly string[],
+  fits: (text: string) => boolean,
+): Promise<string | null> {
   for (const name of names) {
-    const found = await readSafely(join(place.gitDirectory, name), { maxBytes: 256 });
-    const id = found.kind === 'file' ? found.content.toString('latin1').trim() : '';
-    if (isCommit(id)) return id;
+    const found = await readSafely(join(place.gitDirectory, name), { maxBytes: 4096 });
+    const text = found.kind === 'file' ? found.content.toString('utf8').trim() : '';
+    if (found.kind === 'file' && fits(text)) return text;
   }
-  return step.head;
+  return null;
 }
 
 async function namesBetween(
@@ -107,9 +144,9 @@ async function namesBetween(
   return parseRawDiff(answer.stdout).map((entry) => entry.name);
 }
 
-/** Judged by the repository: no operation, nothing unmerged, HEAD where it belongs. */
-async function isDone(after: string, place: GitPlace, context: EffectContext): Promise<boolean> {
+/** Judged by the repository: no operation, nothing unmerged, HEAD and branch where they belong. */
+async function isDone(record: StepRecord, place: GitPlace, context: EffectContext): Promise<boolean> {
   if ((await operationIn(place.gitDirectory)) !== null) return false;
   const status = await statusFor(place, context);
-  return status.head === after && status.unmerged.length === 0;
+  return status.head === record.after && status.branch === record.branch && status.unmerged.length === 0;
 }
