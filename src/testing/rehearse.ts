@@ -112,7 +112,7 @@ function incidentOf(drill: Drill, world: DrillWorld, facts: Facts): Incident {
     state: { name: 'open', notBefore: now },
     rule: 'drill',
     fingerprint: { version: 1, kind: 'drill', place: 'drill', template: drill.given },
-    message: drill.given,
+    message: drill.message ?? drill.given,
     facts,
     fixable: true,
     count: 1,
