@@ -62,7 +62,8 @@ take_lock
 cd "$root"
 if needs_install; then
   say 'first use: installing and building, this takes about a minute ...'
-  quietly npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+  # Not `npm ci`: it refuses a lock file without the binaries of other platforms, which not every registry serves.
+  quietly npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error
   mkdir -p "$root/node_modules"
   touch "$root/node_modules/.package-lock.json"
 elif needs_build; then
