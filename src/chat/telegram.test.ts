@@ -263,13 +263,19 @@ describe('commands', () => {
     expect((await ask('incident 99')).text).toContain('There is no incident 99');
   });
 
-  it('fix errors waits for the end and tells it', async () => {
+  it('fix errors works until the end and tells it', async () => {
     await begin({ config: { services: [{ ...service('agent'), fixes: { 'install-package': 'auto' } }] } });
-    await rig.breaks();
-    const answer = await ask('fix errors');
-    await rig.api.until(() => answer.text.includes('Auto-Fix Complete'), 20_000);
-    expect(answer.text).toContain('Successful: 1 ✅');
-    expect(answer.text).toContain('✅ All fixes applied successfully!');
+    await rig.breaks({ state: { name: 'open', notBefore: rig.clock.now() + HOUR } });
+    rig.script.hands = async (plan, verb) => {
+      await vi.waitUntil(() => rig.texts().some((text) => text.includes('Working on it')));
+      return rig.scripted(plan, verb);
+    };
+    rig.api.say('fix errors');
+    const answer = () => rig.texts().find((text) => text.includes('Auto-Fix Complete'));
+    await rig.api.until(() => answer() !== undefined, 20_000);
+    expect(answer()).toContain('Successful: 1 ✅');
+    expect(answer()).toContain('✅ All fixes applied successfully!');
+    expect((await ask('fix errors')).text).toContain('Nothing to fix');
   });
 
   it('decide by word when only one plan waits, and ask back when several do', async () => {

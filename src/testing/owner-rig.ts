@@ -68,7 +68,7 @@ export class OwnerRig {
     this.clock = clock;
     this.api = api;
     this.store = store;
-    this.script = { diagnose: () => installWordtrim(), hands: (plan, verb) => this.#hands(plan, verb) };
+    this.script = { diagnose: () => installWordtrim(), hands: (plan, verb) => this.scripted(plan, verb) };
   }
 
   static async start(options: RigOptions = {}): Promise<OwnerRig> {
@@ -249,7 +249,8 @@ export class OwnerRig {
     return this.api.sent(chat).map((message) => message.text);
   }
 
-  async #hands(plan: string, verb: HandsVerb): Promise<HandsAnswer> {
+  /** What the hands do unless the script says otherwise: everything works. */
+  async scripted(plan: string, verb: HandsVerb): Promise<HandsAnswer> {
     const evidence = [{ check: "python imports 'wordtrim'", passed: true as const, text: 'exit 0' }];
     if (verb === 'act') return { kind: 'acted', evidence };
     const kind = verb === 'undo' ? 'rolled-back' : 'fixed';
