@@ -1,0 +1,121 @@
+// The contract of every fix: its drills run for real, its plans prove and undo themselves, and no text
+// out of a log ever reaches a step.
+
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { NUMERIC_FACTS, type FactName, type Facts } from '../core/facts.ts';
+import { FAMILIES } from '../core/words.ts';
+import { listingDifferences, listTree } from '../host/installed-tree.ts';
+import { openDrill, proposalFlaws, rehearse } from '../testing/rehearse.ts';
+import type { Fix } from './contract.ts';
+import { fixes } from './index.ts';
+
+/** `FIX=name npx vitest run src/fixes` runs one fix. */
+const chosen = fixes.filter((fix) => process.env.FIX === undefined || fix.name === process.env.FIX);
+
+const TEXT_FACTS: readonly FactName[] = [
+  ...(['module', 'package', 'file', 'host', 'provider', 'env', 'path', 'exception', 'attribute', 'signal'] as const),
+  ...(['executable', 'branch', 'repository', 'model'] as const),
+];
+
+const CANARY = 'canary-ate-it';
+
+/** What a log could be made to say. None of it may reach a step, whatever fact it stands in. */
+const HOSTILE: Readonly<Record<string, string>> = {
+  'an option': '--index-url=http://127.0.0.1:9/evil',
+  'a short option': '-rrequirements-evil.txt',
+  'a path that climbs': '../../../../etc/cron.d/evil',
+  'a path elsewhere': '/etc/cron.d/evil',
+  'a path in the project that climbs': '{directory}/../../evil',
+  'a shell text': `x; touch ${CANARY} #`,
+  'a substitution': `$(touch ${CANARY})`,
+  backticks: `\`touch ${CANARY}\``,
+  'an address': 'http://127.0.0.1:9/evil.whl',
+  'a repository': 'git+https://127.0.0.1:9/evil.git',
+  'a requirement with an address': 'evil @ http://127.0.0.1:9/evil.whl',
+  'an alias': 'evil@npm:other-evil',
+  'a NUL': 'evil\0hidden',
+  'a line break': 'evil\n--hidden',
+  'a look-alike': 'wоrdtrim-еvil',
+  'a right-to-left mark': '\u202eevil',
+  'a property of every object': '__proto__',
+  'an inherited name': 'constructor',
+  'a very long name': 'evil'.repeat(2_500),
+};
+
+it('every file of the folder is listed, and every listed fix is named after its file', async () => {
+  const files = (await readdir(import.meta.dirname, { withFileTypes: true }))
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts') && !entry.name.endsWith('.test.ts'))
+    .map((entry) => entry.name.slice(0, -3))
+    .filter((name) => !['index', 'contract'].includes(name));
+  expect(fixes.map((fix) => fix.name).sort()).toEqual(files.sort());
+  for (const name of files) {
+    const loaded = (await import(join(import.meta.dirname, `${name}.ts`))) as { readonly default: Fix };
+    expect(fixes).toContain(loaded.default);
+  }
+});
+
+describe.each(chosen.map((fix) => [fix.name, fix] as const))('%s', (name, fix) => {
+  it('says what it is', () => {
+    expect(name).toMatch(/^[a-z][a-z0-9-]*$/);
+    expect(fix.title).toMatch(/^[A-Z].{5,80}$/);
+    expect(FAMILIES).toContain(fix.family);
+    expect(fix.handles.length).toBeGreaterThan(0);
+    expect(fix.drills.length).toBeGreaterThanOrEqual(2);
+    expect(fix.drills.some((drill) => typeof drill.expect === 'string')).toBe(true);
+    expect(new Set(fix.drills.map((drill) => drill.given)).size).toBe(fix.drills.length);
+  });
+
+  it.each(fix.drills.map((drill) => [drill.given, drill] as const))('given that %s', async (_, drill) => {
+    expect((await rehearse(fix, drill)).problems).toEqual([]);
+  });
+
+  it('lets no text of a log into a step, and changes nothing by looking', { timeout: 180_000 }, async () => {
+    const drill = fix.drills.find((d) => Array.isArray(d.expect)) ?? fix.drills[0];
+    if (drill === undefined) throw new Error('no drill');
+    const open = await openDrill(drill);
+    try {
+      const world = () =>
+        listTree(open.world.root, { skip: (path) => /(?:^|\/)\.git\/(?:index|FETCH_HEAD)$/.test(path) });
+      const before = await world();
+      const tell = async (facts: readonly FactName[], what: string) => {
+        const value = (HOSTILE[what] ?? '').replaceAll('{directory}', open.world.kit.directory);
+        const hostile = Object.fromEntries(facts.map((fact) => [fact, value]));
+        const diagnosis = await open.diagnose(fix, { ...drill.facts, ...hostile } as Facts);
+        if (diagnosis.kind !== 'proposal') return;
+        const told = JSON.stringify([diagnosis.proposal.steps, diagnosis.proposal.checks]);
+        expect(told, `${facts.join()} as ${what}`).not.toContain(JSON.stringify(value).slice(1, -1));
+        expect(proposalFlaws(diagnosis.proposal)).toEqual([]);
+      };
+      for (const what of Object.keys(HOSTILE)) {
+        for (const fact of TEXT_FACTS.filter((f) => f in drill.facts)) await tell([fact], what);
+        await tell(TEXT_FACTS, what);
+      }
+      await tell(
+        TEXT_FACTS.filter((f) => !(f in drill.facts)),
+        'a path that climbs',
+      );
+      expect(listingDifferences(before, await world())).toEqual([]);
+    } finally {
+      await open.close();
+    }
+  });
+
+  it('bears numbers and absent facts of any kind', async () => {
+    const drill = fix.drills[0];
+    if (drill === undefined) throw new Error('no drill');
+    const open = await openDrill(drill);
+    try {
+      expect((await open.diagnose(fix, {})).kind).toMatch(/./);
+      for (const fact of NUMERIC_FACTS.filter((f) => f in drill.facts)) {
+        for (const value of [-1, 0, 1, 65_536, 2 ** 31, Number.NaN, Number.POSITIVE_INFINITY, 0.5]) {
+          const diagnosis = await open.diagnose(fix, { ...drill.facts, [fact]: value });
+          if (diagnosis.kind === 'proposal') expect(proposalFlaws(diagnosis.proposal)).toEqual([]);
+        }
+      }
+    } finally {
+      await open.close();
+    }
+  });
+});
