@@ -28,11 +28,17 @@ export function createConsoleNotifier(stream: TextStream): Notifier {
   };
 }
 
+/** Every line carries our name: whoever watches this stream can tell our words from those of a service. */
 function consoleText({ title, body, excerpt, at, manner }: Notification): string {
   const time = new Date(at).toISOString().slice(11, 19);
   // Of a change to what was said before, the state alone is worth a line.
-  const lines = manner === 'progress' ? body.split('\n').slice(0, 1) : body.split('\n');
-  const quote = excerpt && manner !== 'progress' ? [`> ${excerpt}`] : [];
-  const rest = [...lines, ...quote].map((line) => `           ${visible(line)}`.trimEnd());
-  return `${[`[${time}] ${visible(title)}`, ...rest].join('\n')}\n`;
+  const lines = visible(body)
+    .split('\n')
+    .slice(0, manner === 'progress' ? 1 : undefined);
+  const quote = excerpt && manner !== 'progress' ? visible(excerpt).split('\n') : [];
+  const rest = [...lines, ...quote.map((line) => `> ${line}`)].map((line) => `${INDENT}${NAME} ${line}`.trimEnd());
+  return `${[`[${time}] ${NAME} ${visible(title).replaceAll('\n', ' ')}`, ...rest].join('\n')}\n`;
 }
+
+const NAME = 'selfheal:';
+const INDENT = ' '.repeat('[00:00:00] '.length);
