@@ -32,6 +32,8 @@ export interface KillScene {
   }>;
   /** Entries of the world that may differ: caches and the like. Default: none. */
   readonly ignore?: (path: string) => boolean;
+  /** Entries that differ between two worlds built alike (a git index holds times): not compared with what was planned. */
+  readonly varies?: (path: string) => boolean;
 }
 
 export interface KillRow {
@@ -78,7 +80,8 @@ function killAt(options: KillOptions, point: string, planned: Tree): Promise<Kil
   const { scene, second = null } = options;
   return inWorld(options, async (world) => {
     const { outcome, reached, tree } = await world.toTheEnd(point, second);
-    const [asBefore, asPlanned] = [treeDifferences(world.before, tree), treeDifferences(planned, tree)];
+    const asBefore = treeDifferences(world.before, tree);
+    const asPlanned = treeDifferences(planned, tree).filter((path) => !scene.varies?.(path));
     return {
       scene: scene.name,
       point,

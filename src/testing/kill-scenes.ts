@@ -112,6 +112,8 @@ export const stuckMerge: KillScene = {
         cwd: directory,
         encoding: 'utf8',
         stdio: ['ignore', 'pipe', 'ignore'],
+        // The same commits in every world.
+        env: { PATH: process.env['PATH'], GIT_AUTHOR_DATE: '1700000000 +0000', GIT_COMMITTER_DATE: '1700000000 +0000' },
       }).trim();
     const commit = async (text: string, message: string) => {
       await writeFile(join(directory, 'main.py'), text);
@@ -151,6 +153,7 @@ export const stuckMerge: KillScene = {
       checks: [check('no merge is under way', '/usr/bin/test', '!', '-e', join(directory, '.git/MERGE_HEAD'))],
     };
   },
+  varies: (path) => path === '.git/index',
   // Objects and logs of git only ever grow; what counts is refs, index and files.
   ignore: (path) => /^\.git\/(objects|logs|refs\/selfheal|packed-refs|gc\.log|COMMIT_EDITMSG|ORIG_HEAD)/.test(path),
 };
