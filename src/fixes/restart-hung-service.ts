@@ -3,15 +3,16 @@
 // than cores, or a service that is at work, is busy and never restarted for it.
 
 import type { Probe, ProcessInfo, ServiceFacts } from '../host/contract.ts';
+import type { DrillKit } from '../testing/drill-kit.ts';
 import { defineFix, later, notApplicable, propose, refuse, type FixContext } from './contract.ts';
 import { drillService } from './shared/drill-service.ts';
 import { treeOf } from './shared/kin.ts';
 import { reasonNotToRestart, restartProofs, restartStep, restartVia } from './shared/restarting.ts';
 
-/** Tasks waiting per core beyond which slowness proves nothing. */
-const BUSY_LOAD = 1.5;
+/** Tasks waiting per core beyond which slowness proves nothing. Below it, whoever waits for a core is seen to be runnable. */
+const BUSY_LOAD = 8;
 /** While it starts, a service need not answer; before it listens it may take longer. */
-const START_MS = 10_000;
+const START_MS = 5_000;
 const LISTEN_MS = 60_000;
 /** At least this long it is watched for a sign of life. */
 const WATCH_MS = 5_000;
@@ -35,9 +36,7 @@ export default defineFix({
     {
       given: 'the service lives, answers nobody and does nothing',
       world: async (kit) => {
-        const { start } = await drillService(kit);
-        await kit.write('hang', '');
-        await start();
+        await hangingService(kit);
       },
       facts: {},
       type: 'timeout',
@@ -46,9 +45,7 @@ export default defineFix({
     {
       given: 'the service answers nobody, and its log goes on growing',
       world: async (kit) => {
-        const { start } = await drillService(kit);
-        await kit.write('hang', '');
-        await start();
+        await hangingService(kit);
         kit.service({ logs: [`${kit.directory}/data/*.log`] });
         const work =
           "import time\nprint('up', flush=True)\nwhile True: open('data/agent.log', 'a').write('step\\n'); time.sleep(0.2)";
@@ -79,6 +76,16 @@ export default defineFix({
   ],
 });
 
+/** Up for longer than a start takes, and asked by a probe that does not wait long. */
+async function hangingService(kit: DrillKit): Promise<void> {
+  const { start } = await drillService(kit);
+  const python = (await kit.sh(['python3', '-c', 'import sys; print(sys.executable)'])).trim();
+  kit.service({ health: { kind: 'command', argv: [python, '-I', 'ask.py'] } });
+  await kit.write('hang', '');
+  await start();
+  await kit.sh(['sleep', String(START_MS / 1000)]);
+}
+
 async function diagnose({ service, probe }: FixContext) {
   if (!service.health) return notApplicable('without a health probe nobody can tell a hang from a rest');
   const first = await probe.services.health(service.name);
@@ -93,7 +100,7 @@ async function diagnose({ service, probe }: FixContext) {
   if (now < ready) return later(ready, 'it has just been started');
   const load = await probe.processes.load();
   if (load > BUSY_LOAD)
-    return later(now + LOOK_AGAIN_MS, `the host is busy: ${load.toFixed(1)} waiting tasks per core`);
+    return later(now + LOOK_AGAIN_MS, `the host is overloaded: ${load.toFixed(1)} waiting tasks per core`);
 
   const [second, life] = await Promise.all([
     probe.services.health(service.name),
@@ -133,6 +140,8 @@ interface Pulse {
   readonly cpuMs: number;
   readonly ioBytes: number;
   readonly logBytes: number;
+  /** Some process of it waits for a core or a device: slow, not hung. */
+  readonly isWaiting: boolean;
 }
 
 /** What moved while we watched, in words; null when nothing did. Silence of a service that is idle by design is no sign. */
@@ -144,7 +153,8 @@ async function signOfLife(probe: Probe, service: ServiceFacts, root: ProcessInfo
   const share = (after.cpuMs - before.cpuMs) / (probe.clock.monotonic() - began);
   if (after.logBytes > before.logBytes) return 'its log goes on growing';
   if (share > WORKING_SHARE) return `it uses ${Math.round(share * 100)} % of a core`;
-  return after.ioBytes - before.ioBytes > IDLE_BYTES ? 'it moves data' : null;
+  if (after.ioBytes - before.ioBytes > IDLE_BYTES) return 'it moves data';
+  return before.isWaiting && after.isWaiting ? 'it waits for a core or a device' : null;
 }
 
 async function pulse(probe: Probe, service: ServiceFacts, root: ProcessInfo): Promise<Pulse> {
@@ -152,7 +162,12 @@ async function pulse(probe: Probe, service: ServiceFacts, root: ProcessInfo): Pr
   const usages = await Promise.all(tree.map((one) => probe.processes.usage(one.pid)));
   const sum = (of: (usage: NonNullable<(typeof usages)[number]>) => number): number =>
     usages.reduce((total, usage) => total + (usage ? of(usage) : 0), 0);
-  return { cpuMs: sum((u) => u.cpuMs), ioBytes: sum((u) => u.ioBytes ?? 0), logBytes: await logBytes(probe, service) };
+  return {
+    cpuMs: sum((u) => u.cpuMs),
+    ioBytes: sum((u) => u.ioBytes ?? 0),
+    logBytes: await logBytes(probe, service),
+    isWaiting: usages.some((usage) => usage?.state === 'R' || usage?.state === 'D'),
+  };
 }
 
 async function logBytes(probe: Probe, service: ServiceFacts): Promise<number> {

@@ -2,7 +2,7 @@
 // (or nothing) instead of throwing.
 
 import { readdir, readFile, readlink, stat } from 'node:fs/promises';
-import type { BigIntStats } from 'node:fs';
+import { type BigIntStats, readFileSync } from 'node:fs';
 import type { ProcessInfo, ProcessUsage } from './contract.ts';
 
 /** USER_HZ: the unit of times in /proc/PID/stat. 100 on every Linux architecture that Node runs on. */
@@ -39,6 +39,15 @@ export function parseStat(text: string): ProcStat | null {
 export async function readStat(pid: number): Promise<ProcStat | null> {
   const text = await readText(`/proc/${pid}/stat`);
   return text === null ? null : parseStat(text);
+}
+
+/** Pid of the parent; null when the process is gone. Read at once: this file never blocks, and a thousand are quick. */
+export function parentOf(pid: number): number | null {
+  try {
+    return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.ppid ?? null;
+  } catch {
+    return null;
+  }
 }
 
 /** Start time of a living process in ticks since boot: with the pid an identity. Null when gone or a zombie. */

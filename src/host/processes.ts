@@ -4,7 +4,16 @@
 import { availableParallelism } from 'node:os';
 import type { Clock } from '../core/clock.ts';
 import type { DeletedFile, ProcessInfo, ProcessProbe } from './contract.ts';
-import { readDescriptor, readDescriptors, readPids, readProcess, readText, readUsage, statOf } from './proc.ts';
+import {
+  parentOf,
+  readDescriptor,
+  readDescriptors,
+  readPids,
+  readProcess,
+  readText,
+  readUsage,
+  statOf,
+} from './proc.ts';
 
 /** Looks and changes nothing. Processes of other users are seen as far as the kernel allows. */
 export function createProcessProbe(options: { readonly clock: Pick<Clock, 'now'> }): ProcessProbe {
@@ -12,7 +21,7 @@ export function createProcessProbe(options: { readonly clock: Pick<Clock, 'now'>
     process: readProcess,
     listener: listenerOf,
     holders: holdersOf,
-    children: async (pid) => (await listProcesses()).filter((candidate) => candidate.ppid === pid),
+    children: childrenOf,
     list: listProcesses,
     usage: (pid) => readUsage(pid, options.clock.now()),
     deletedFiles: deletedFilesOn,
@@ -24,6 +33,12 @@ export function createProcessProbe(options: { readonly clock: Pick<Clock, 'now'>
 async function listProcesses(): Promise<readonly ProcessInfo[]> {
   const found = await Promise.all((await readPids()).map(readProcess));
   return found.filter((candidate) => candidate !== null);
+}
+
+/** Asked often, so only the short line of each process is read first. */
+async function childrenOf(pid: number): Promise<readonly ProcessInfo[]> {
+  const pids = (await readPids()).filter((candidate) => parentOf(candidate) === pid);
+  return (await Promise.all(pids.map(readProcess))).filter((child) => child !== null);
 }
 
 // ---------------------------------------------------------------- listeners

@@ -27,9 +27,9 @@ export interface ServiceProbeOptions {
 
 /** A healthy service may be slow. A shorter wait has killed busy servers again and again. */
 const HEALTH_MS = 10_000;
-/** On a host with more work than cores, everything takes longer. */
+/** On a host with far more work than cores, everything takes longer. */
 const BUSY_HEALTH_MS = 30_000;
-const BUSY_LOAD = 1.5;
+const BUSY_LOAD = 8;
 
 /** Looks only. What it has seen of services that others run is kept in the store. */
 export function createServiceProbe(options: ServiceProbeOptions): ServiceProbe {

@@ -1,5 +1,5 @@
 // A small service for drills: a web server in Python and the owner's control script for it. An ailment is a
-// file that the running process takes away: whoever is started anew is well again.
+// file that the process takes away when it starts: whoever is started after it is well again.
 
 import type { DrillKit } from '../../testing/drill-kit.ts';
 
@@ -17,9 +17,9 @@ threading.Thread(target=leave_with_the_folder, daemon=True).start()
 class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *rest): pass
     def do_GET(self):
-        if ails("hang"): state["hung"] = True
         while state.get("hung"): time.sleep(1)
         self.send_response(500 if state.get("ill") else 200); self.end_headers()
+if ails("hang"): state["hung"] = True
 if ails("leak"):
     import resource
     resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
@@ -29,6 +29,15 @@ if ails("leak"):
 server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
 print("up", flush=True)
 server.serve_forever()
+`;
+
+/** Asks the service and waits a second: a health probe that fails sooner than ours, for drills in a hurry. */
+const QUESTION = `
+import socket, sys
+try:
+    with socket.create_connection(("127.0.0.1", int(open("port").read())), 1) as ask:
+        ask.settimeout(1); ask.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n"); ask.recv(1)
+except OSError as error: sys.exit(str(error))
 `;
 
 /** `restart` ends what the pid file names and starts anew, in a session of its own. */
@@ -54,6 +63,7 @@ export interface DrillService {
 export async function drillService(kit: DrillKit): Promise<DrillService> {
   const port = await kit.freePort();
   await kit.write('service.py', PROGRAM);
+  await kit.write('ask.py', QUESTION);
   await kit.write('ctl', CONTROL, 0o755);
   await kit.write('port', String(port));
   await kit.write('data/service.pid', String(NOBODY));

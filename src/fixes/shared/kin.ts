@@ -4,9 +4,8 @@ import type { Probe, ProcessInfo, ServiceFacts, ServiceState } from '../../host/
 
 /** A process and everything below it. */
 export async function treeOf(probe: Probe, root: ProcessInfo): Promise<readonly ProcessInfo[]> {
-  const all = await probe.processes.list();
   const found = [root];
-  for (const one of found) found.push(...all.filter((other) => other.ppid === one.pid && !found.includes(other)));
+  for (const one of found) found.push(...(await probe.processes.children(one.pid)));
   return found;
 }
 
