@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -128,18 +129,19 @@ describe('scanning', () => {
     const path = join(folder, 'fifo');
     execFileSync('mkfifo', [path]);
     const reading = run([{ kind: 'file', path }]);
-    appendFileSync(path, 'ERROR\n');
+    await appendFile(path, 'ERROR\n');
     expect((await reading).found).toEqual([[path, 1]]);
   });
 
   it('says which input cannot be read, and goes on with the others', async () => {
     const broken = gzipSync('ERROR in here\n'.repeat(1000));
+    const last = file('ERROR\n');
     const { found, problems } = await run([
       { kind: 'file', path: join(folder, 'missing') },
       { kind: 'file', path: folder },
       file(broken.subarray(0, broken.length - 20)),
       file(Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00])),
-      file('ERROR\n'),
+      last,
     ]);
     expect(problems).toEqual([
       'there is no such file',
@@ -147,7 +149,8 @@ describe('scanning', () => {
       'the compressed file ends in the middle',
       'is packed with xz; unpack it into a pipe: xz -dc FILE | selfheal scan -',
     ]);
-    expect(found).toHaveLength(1);
+    expect(found.length).toBeGreaterThan(1);
+    expect(found.at(-1)).toEqual([last.path, 1]);
   });
 
   it('leaves out records before `since`, keeps those without a time, and skips files that end before it', async () => {
@@ -185,7 +188,7 @@ describe('blocks', () => {
         fc.boolean(),
         async (parts, asPipe) => {
           const text = parts.join('').replace(/^\ufeff/, '');
-          if (/[^\n]{262000}/.test(text) || /^[\xff\xfe]/.test(text)) return;
+          if (text.split('\n').some((line) => line.length > 250_000)) return;
           const input = asPipe ? pipe(...parts.filter((p) => p !== '')) : file(text, 'property');
           const { text: read, finals } = await joined(input);
           expect(read).toBe(Buffer.from(text).toString('utf8'));

@@ -1,7 +1,7 @@
 // Looks through files once, in order, and gives out what the detector finds: for `selfheal scan` and the
 // library. Touches nothing, keeps nothing but one buffer, and stops where the signal says.
 
-import { closeSync, createReadStream, fstatSync, openSync, readSync, type Stats } from 'node:fs';
+import { closeSync, createReadStream, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createGunzip } from 'node:zlib';
 import type { Detection } from './core/detection.ts';
@@ -113,16 +113,18 @@ interface Opened {
 
 function open(input: ScanInput): Opened {
   if (input.kind === 'stream') return fromStream(input.stream);
+  const stats = statSync(input.path);
+  if (stats.isDirectory()) throw new ScanError('is a directory; name its files, e.g. DIR/*.log');
+  // A pipe blocks whoever opens it until somebody writes: that must not be this thread.
+  if (!stats.isFile()) return fromStream(createReadStream(input.path, { highWaterMark: CHUNK_BYTES }));
   const fd = openSync(input.path, 'r');
+  let plain = false;
   try {
-    const stats = fstatSync(fd);
-    if (stats.isDirectory()) throw new ScanError('is a directory; name its files, e.g. DIR/*.log');
-    if (!stats.isFile()) return fromStream(createReadStream(input.path, { fd, highWaterMark: CHUNK_BYTES }));
-    return isGzip(fd) ? fromGzip(input.path, fd, stats) : fromFile(fd, stats);
-  } catch (error) {
-    closeSync(fd);
-    throw error;
+    plain = !isGzip(fd);
+  } finally {
+    if (!plain) closeSync(fd);
   }
+  return plain ? fromFile(fd, stats) : fromGzip(input.path, stats);
 }
 
 class ScanError extends Error {}
@@ -154,8 +156,8 @@ function fromFile(fd: number, stats: Stats): Opened {
 }
 
 /** Progress counts packed bytes, for only their total is known. */
-function fromGzip(path: string, fd: number, stats: Stats): Opened {
-  const file = createReadStream(path, { fd, autoClose: false, start: 0, highWaterMark: CHUNK_BYTES });
+function fromGzip(path: string, stats: Stats): Opened {
+  const file = createReadStream(path, { highWaterMark: CHUNK_BYTES });
   const unpacked = createGunzip({ chunkSize: CHUNK_BYTES });
   file.on('error', (error) => unpacked.destroy(error));
   file.pipe(unpacked);
@@ -163,7 +165,6 @@ function fromGzip(path: string, fd: number, stats: Stats): Opened {
   const close = (): void => {
     inner.close();
     file.destroy();
-    closeSync(fd);
   };
   return { chunks: inner.chunks, stats, readBytes: () => file.bytesRead, close };
 }
