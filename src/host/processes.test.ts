@@ -45,7 +45,7 @@ describe('a process', () => {
       [
         python,
         '-c',
-        'import time\nheld=[open("/dev/null") for _ in range(40)]\nprint("up",flush=True)\nend=time.time()+0.3\nwhile time.time()<end: pass\nprint("done",flush=True); time.sleep(60)',
+        'import time\nheld=[open("/dev/null") for _ in range(40)]\nprint("up",flush=True)\n\nwhile time.process_time()<0.3: pass\nprint("done",flush=True); time.sleep(60)',
       ],
       { ready: 'done' },
     );
@@ -88,8 +88,8 @@ describe('a port', () => {
 
   it('belongs to the eldest of a family that shares it', async () => {
     const port = await freePort();
-    const code = `import os,socket,time; s=socket.socket(); s.bind(("127.0.0.1",${port})); s.listen()\nos.fork()\nprint("up",flush=True); time.sleep(60)`;
-    const { pid } = await scratch.start([python, '-c', code], { ready: 'up\nup', detached: true });
+    const code = `import os,socket,time; s=socket.socket(); s.bind(("127.0.0.1",${port})); s.listen()\nchild=os.fork()\nif child: print("up",flush=True)\ntime.sleep(60)`;
+    const { pid } = await scratch.start([python, '-c', code], { ready: 'up', detached: true });
     scratch.later(() => void process.kill(-pid, 'SIGKILL'));
     expect(await processes.listener(port)).toMatchObject({ pid });
   });
