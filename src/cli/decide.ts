@@ -3,6 +3,7 @@
 import { parseDuration } from '../config/values.ts';
 import { oneLine } from '../core/visible.ts';
 import type { ActionAnswer, Operations } from '../operations.ts';
+import { pullLines } from '../chat/render.ts';
 import { answer } from './answer.ts';
 import { ask, type CliContext, type CommonOptions, EXIT, type Exit, UsageError } from './context.ts';
 
@@ -59,4 +60,22 @@ export function pause(context: CliContext, reason: string, options: CommonOption
 
 export function resume(context: CliContext, options: CommonOptions): Promise<Exit> {
   return act(context, options, (operations) => operations.resume(context.person));
+}
+
+/** A stop is deliberate: nothing starts the service again but a person. */
+export function control(
+  context: CliContext,
+  verb: 'start' | 'stop',
+  service: string,
+  options: CommonOptions,
+): Promise<Exit> {
+  return act(context, options, (operations) => operations.control(service, verb, context.person));
+}
+
+export function pull(context: CliContext, service: string | undefined, options: CommonOptions): Promise<Exit> {
+  return ask(context, options, async (operations) => {
+    const done = await operations.pullLatest(context.person, service);
+    await answer(context, options, done, pullLines);
+    return done.every(({ ok }) => ok) ? EXIT.ok : EXIT.badNews;
+  });
 }

@@ -181,6 +181,17 @@ function build(context: CliContext, done: (exit: number) => void): Command {
   const resume = command('resume', 'act again after a pause or an opened breaker');
   resume.action(() => run(async (c) => (await import('./decide.ts')).resume(c, options(resume))));
 
+  const pull = command('pull [service]', 'take in the newest upstream commits, through a plan like any other');
+  pull.action((service: string | undefined) =>
+    run(async (c) => (await import('./decide.ts')).pull(c, service, options(pull))),
+  );
+  for (const verb of ['start', 'stop'] as const) {
+    const control = command(`${verb} <service>`, `${verb} a service that selfheal supervises`);
+    control.action((service: string) =>
+      run(async (c) => (await import('./decide.ts')).control(c, verb, service, options(control))),
+    );
+  }
+
   program.commandsGroup('Set up');
   const init = command('init', 'write a selfheal.yaml by asking a few questions', INIT_HELP);
   init
@@ -191,7 +202,8 @@ function build(context: CliContext, done: (exit: number) => void): Command {
     .option('--log <pattern...>', 'log files, relative to the project')
     .option('--restart <how>', 'systemd:UNIT, pm2:NAME or docker:NAME')
     .option('--health <url>', 'http://… or HOST:PORT')
-    .option('--telegram-chat <id>', 'chat id; the token is read from TELEGRAM_BOT_TOKEN')
+    .option('--telegram-chat <id>', 'your user id; the token is read from TELEGRAM_BOT_TOKEN')
+    .option('--telegram-api-root <url>', 'a Bot API server of your own')
     .action(() => run(async (c) => (await import('./init.ts')).init(c, options(init))));
   const doctor = command('doctor', 'self-examination: is everything here that selfheal needs?');
   doctor.action(() => run(async (c) => (await import('./doctor.ts')).doctor(c, options(doctor))));
