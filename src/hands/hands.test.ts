@@ -469,7 +469,7 @@ describe('death at any point', () => {
         expect(planState(world.journal)).toMatchObject({ name: 'finished' });
         expect(world.locks.size).toBe(0);
       }),
-      { numRuns: 1_500 },
+      { numRuns: 600 },
     );
   });
 
@@ -497,7 +497,7 @@ describe('death at any point', () => {
           if (state.name === 'acted') expect(steps.every(isOutstanding)).toBe(true);
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 });

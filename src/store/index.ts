@@ -2,5 +2,5 @@
 
 export { lockDaemon, runningDaemon, startTicksOf, type DaemonInfo, type DaemonLock } from './daemon-lock.ts';
 export { watchStore, type StoreWatch } from './doorbell.ts';
-export { backUpStore, dropBallast, examineStore, keepBallast, quarantineStore } from './keeping.ts';
+export { backUpStore, dropBallast, examineStore, keepBallast, pruneSnapshots, quarantineStore } from './keeping.ts';
 export { openStore, type OpenOptions } from './open.ts';

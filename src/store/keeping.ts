@@ -80,6 +80,23 @@ async function dropOldest(folder: string, prefix: string, keep: number): Promise
   for (const name of timed.slice(keep)) await rm(join(folder, name), { force: true });
 }
 
+/**
+ * Removes what *hands* kept to undo plans that ended before `before` (epoch milliseconds): they cannot be taken back
+ * any more. Plans that are open, or that nobody knows, are left alone. Returns the plans whose folders went.
+ */
+export async function pruneSnapshots(directory: string, store: Store, before: number): Promise<readonly string[]> {
+  const folder = join(directory, 'snapshots');
+  const open = new Set(await store.openPlans());
+  const gone: string[] = [];
+  for (const plan of existsSync(folder) ? await readdir(folder) : []) {
+    const last = (await store.journal(plan)).at(-1);
+    if (open.has(plan) || last?.phase !== 'finished' || last.at >= before) continue;
+    await rm(join(folder, plan), { recursive: true, force: true });
+    gone.push(plan);
+  }
+  return gone;
+}
+
 const BALLAST_BYTES = 8 * 1024 * 1024;
 /** Taken back only when there is plenty: ballast must never be what fills the disk. */
 const BALLAST_NEEDS_BYTES = 8 * BALLAST_BYTES;
