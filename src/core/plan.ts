@@ -150,6 +150,8 @@ export interface NpmInstallStep extends StepBase {
   readonly lock: string;
   /** Leave npm's cache alone: it holds a damaged copy. Default false. */
   readonly freshCache?: boolean;
+  /** Leave out what only development needs, as it was left out before. Default false. */
+  readonly omitDev?: boolean;
 }
 
 /** Start or restart through whoever owns the service. */

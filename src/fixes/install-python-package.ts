@@ -2,9 +2,9 @@
 // service's own venv. Any other name, however plausible, is left to a person.
 
 import type { Facts } from '../core/facts.ts';
-import type { Check } from '../core/plan.ts';
 import type { PinChoice, Probe, PythonEnvironment, ResolvedWheel, ServiceFacts } from '../host/contract.ts';
 import { defineFix, later, notApplicable, propose, refuse, type FixContext } from './contract.ts';
+import { importCheck, isLongRunning, pipStep, proofOfHealth, reasonsToAsk, titleOf } from './shared/installing.ts';
 
 export default defineFix({
   name: 'install-python-package',
@@ -120,7 +120,13 @@ async function diagnose({ incident, service, probe }: FixContext) {
   const main = resolution.wheels.find((wheel) => wheel.wanted);
   const [top = module] = module.split('.');
   if (!main?.modules.includes(top)) return refuse(`${wanted(choice).name} does not provide ${module}`);
-  return proposal(service, environment, { module, importer, choice, main, wheels: resolution.wheels });
+  return proposal({ incident, service, probe }, environment, {
+    module,
+    importer,
+    choice,
+    main,
+    wheels: resolution.wheels,
+  });
 }
 
 const MODULE = /^[A-Za-z_][A-Za-z0-9_]{0,99}(?:\.[A-Za-z_][A-Za-z0-9_]{0,99}){0,9}$/;
@@ -171,65 +177,23 @@ interface Found {
   readonly wheels: readonly ResolvedWheel[];
 }
 
-function proposal(service: ServiceFacts, environment: PythonEnvironment, found: Found) {
+async function proposal({ probe, service }: FixContext, environment: PythonEnvironment, found: Found) {
   const { module, importer, choice, main, wheels } = found;
-  const { interpreter, venv, index } = environment;
-  const title = `install ${wheels.map((wheel) => `${wheel.name} ${wheel.version}`).join(', ')} into ${venv}`;
+  const { interpreter, venv } = environment;
   const said = choice.kind === 'pinned' ? `${choice.pin.file}:${choice.pin.line} pins` : `${choice.by} requires`;
-  const doubts = reasonsToAsk(environment, choice, wheels);
+  const doubts = reasonsToAsk(environment, wheels);
+  if (choice.kind === 'required')
+    doubts.push(`only ${choice.by} requires ${main.name}, no file of the project pins it`);
   return propose({
-    title,
+    title: titleOf(environment, wheels),
     why: `${importer} imports ${module}, which ${interpreter} cannot find. ${said} ${main.name} ${main.version}, which provides it.`,
     facts: { module, package: main.name, file: importer },
-    steps: [
-      {
-        kind: 'pip-install',
-        title,
-        undo: { kind: 'restore-snapshot' },
-        interpreter,
-        directory: service.directory,
-        index: index ?? '',
-        packages: wheels.map((wheel) => ({
-          name: wheel.name,
-          version: wheel.version,
-          hashes: [wheel.hash],
-          ...(wheel.wanted ? { provides: module } : {}),
-          ...(wheel.replaces === null ? {} : { replaces: wheel.replaces }),
-          ...(wheel.concerns.length === 0 ? {} : { concerns: wheel.concerns }),
-        })),
-      },
-    ],
-    checks: [importCheck(service, interpreter, module), ...healthCheck(service)],
+    steps: [pipStep(service, environment, wheels, module)],
+    checks: [importCheck(service, interpreter, module), ...(await proofOfHealth(probe, service))],
     resources: [`path:${venv}`],
-    needsRestart: service.command !== null || service.restart !== null,
+    needsRestart: isLongRunning(service),
     ...(doubts.length === 0 ? {} : { mustAsk: doubts.join('; ') }),
   });
-}
-
-/** A plan that brings more than the one pinned package, or a doubtful one, is shown before it runs. */
-function reasonsToAsk(environment: PythonEnvironment, choice: Chosen, wheels: readonly ResolvedWheel[]): string[] {
-  const reasons = [...environment.doubts];
-  if (choice.kind === 'required')
-    reasons.push(`only ${choice.by} requires ${choice.name}, no file of the project pins it`);
-  for (const wheel of wheels) {
-    reasons.push(...wheel.concerns.map((concern) => `${wheel.name}: ${concern}`));
-    if (!wheel.wanted && !wheel.pinned)
-      reasons.push(`it also brings ${wheel.name} ${wheel.version}, which nothing pins`);
-    if (wheel.replaces !== null && wheel.replaces !== wheel.version) {
-      reasons.push(`it replaces ${wheel.name} ${wheel.replaces} by ${wheel.version}`);
-    }
-  }
-  return reasons;
-}
-
-function importCheck({ directory }: ServiceFacts, interpreter: string, module: string): Check {
-  const title = `${interpreter} imports ${module}`;
-  return { kind: 'python-import', title, proves: 'operation', failsBefore: true, interpreter, module, directory };
-}
-
-function healthCheck({ name, health }: ServiceFacts): Check[] {
-  if (health === null) return [];
-  return [{ kind: 'health', title: `${name} is healthy`, proves: 'operation', failsBefore: false, service: name }];
 }
 
 function like(nearMisses: readonly string[]): string {

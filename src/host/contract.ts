@@ -384,11 +384,14 @@ export interface NodeProject {
           /** A link to a folder, or what a git repository, a file or a foreign address supplies. */
           readonly foreign: boolean;
           readonly optional: boolean;
+          readonly dev: boolean;
         }
       >
     >;
   } | null;
   readonly registry: string;
+  /** Packages at the top of node_modules with their versions; empty when there are none. */
+  readonly installed: Readonly<Record<string, string>>;
   /** Keys of project rc files that could run programs or redirect downloads. */
   readonly suspicious: readonly string[];
   /** Ways other than one plain npm project: `pnpm`, `yarn`, `bun`, `workspaces`. */

@@ -48,6 +48,7 @@ export async function readNodeProject(
     declared: declaredOf(manifest),
     lock: lockText === null ? null : readLock(lockText, manifest, registry),
     registry,
+    installed: await installedPackages(files, join(directory, 'node_modules')),
     suspicious: [...settings].flatMap(([key, value]) => (isHarmless(key, value, registry) ? [] : [key])),
     otherManagers: await otherManagers(files, directory, manifest),
   };
@@ -74,6 +75,24 @@ const DEPENDENCIES = ['dependencies', 'devDependencies', 'optionalDependencies',
 function declaredOf(manifest: Table): Readonly<Record<string, string>> {
   const entries = DEPENDENCIES.toReversed().flatMap((group) => Object.entries(tableOf(manifest[group])));
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+}
+
+const MOST_INSTALLED = 3_000;
+
+/** What stands at the top of node_modules. A folder without a readable manifest has no version. */
+async function installedPackages(files: FileProbe, modules: string): Promise<Readonly<Record<string, string>>> {
+  if ((await files.status(modules)).kind !== 'directory') return {};
+  const names: string[] = [];
+  for (const name of await files.list(modules)) {
+    if (name.startsWith('@')) names.push(...(await files.list(join(modules, name))).map((inner) => `${name}/${inner}`));
+    else if (!name.startsWith('.')) names.push(name);
+  }
+  const installed: Record<string, string> = {};
+  for (const name of names.slice(0, MOST_INSTALLED)) {
+    const version = parseObject(await files.text(join(modules, name, 'package.json')))?.['version'];
+    installed[name] = typeof version === 'string' ? version : '';
+  }
+  return installed;
 }
 
 type Lock = NonNullable<NodeProject['lock']>;
@@ -108,7 +127,8 @@ function entryOf(entry: Table, registry: string): Lock['packages'][string] {
       entry['name'] !== undefined ||
       (resolved !== null && !isFromRegistry(resolved, registry)) ||
       (integrity === null && !bundled),
-    optional: entry['optional'] === true,
+    optional: entry['optional'] === true || entry['devOptional'] === true,
+    dev: entry['dev'] === true,
   };
 }
 

@@ -42,6 +42,7 @@ export interface NpmInstallRequest {
   /** Text of the project's .npmrc: only a token for this very registry is taken from it. */
   readonly npmrc: string;
   readonly freshCache: boolean;
+  readonly omitDev: boolean;
   readonly owner: string;
   readonly signal?: AbortSignal;
 }
@@ -57,6 +58,7 @@ export async function installLocked(run: Run, request: NpmInstallRequest): Promi
   const argv = [
     ...[request.node, cli, 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'],
     ...['--registry', request.registry, '--userconfig', user, '--globalconfig', global],
+    ...(request.omitDev ? ['--omit=dev'] : []),
     ...(request.freshCache ? ['--cache', join(request.own, 'cache')] : []),
   ];
   const result = await run(argv, {

@@ -109,6 +109,7 @@ async function stage(step: NpmInstallStep, before: Before, context: EffectContex
       registry: step.registry,
       npmrc,
       freshCache: step.freshCache ?? false,
+      omitDev: step.omitDev ?? false,
       owner: step.directory,
       signal: context.signal,
     });
