@@ -3,6 +3,7 @@
 
 import { formatOf, type ConfigFormat } from '../core/config-format.ts';
 import type { Check, CheckResult, Step } from '../core/plan.ts';
+import type { ErrorType } from '../core/words.ts';
 import type { FileStatus, ParsedText, ServiceFacts } from '../host/contract.ts';
 import type { DrillKit } from '../testing/drill-kit.ts';
 import { type Diagnosis, defineFix, type FixContext, later, notApplicable, propose, refuse } from './contract.ts';
@@ -38,7 +39,7 @@ export default defineFix({
   name: 'restore-broken-config',
   family: 'restore-config',
   title: 'Restore a broken configuration file',
-  handles: ['config_error', 'syntax_error', 'auth_error', 'service_crash'],
+  handles: ['config_error', 'syntax_error', 'auth_error', 'service_crash', 'type_error', 'attribute_error', 'unknown'],
   risk: 'reversible',
   scope: 'service',
   autonomy: 'auto',
@@ -57,6 +58,14 @@ export default defineFix({
       world: world('{"tools": []}'),
       facts: { exception: 'KeyError' },
       type: 'config_error',
+      expect: ['write-file'],
+    },
+    {
+      given: 'a JSON file has lost one key that the program asks for',
+      world: world('{"limits": {"daily": 250, "burst": 5}, "tools": ["search"]}'),
+      facts: { exception: 'KeyError' },
+      message: "KeyError: 'workers'",
+      type: 'unknown',
       expect: ['write-file'],
     },
     {
@@ -135,6 +144,9 @@ const MOST_FILES = 100;
 /** More keys than a person wants to read on a card; the copy itself is whole. */
 const MOST_KEYS = 200;
 
+/** Of these types a configuration is a usual cause. Any other says little, so the owner's own probe must agree. */
+const SAYS_ENOUGH: ReadonlySet<ErrorType> = new Set(['config_error', 'syntax_error', 'service_crash']);
+
 /** What is wrong with a file. `unlike`: it parses, and differs from the copy in values only. */
 interface Finding {
   readonly path: string;
@@ -142,13 +154,17 @@ interface Finding {
   readonly status: FileStatus;
   readonly sha256: string;
   readonly good: ProvenCopy | null;
-  readonly flaw: 'broken' | 'shrunk' | 'placeholder' | 'unknown-key' | 'unlike';
+  readonly flaw: 'broken' | 'shrunk' | 'lost-key' | 'placeholder' | 'unknown-key' | 'unlike';
   readonly said: string;
+  /** Values that are other ones than in the copy, and would go with it. */
+  readonly edited: readonly string[];
 }
 
 async function diagnose(context: FixContext): Promise<Diagnosis> {
-  const { service, probe } = context;
+  const { service, probe, incident } = context;
   const health = (await probe.services.health(service.name)).passed;
+  if (!SAYS_ENOUGH.has(incident.type) && health !== false)
+    return notApplicable('nothing on the machine confirms that the service is ill');
   const findings: Finding[] = [];
   for (const path of await candidates(context)) {
     const finding = await examine(context, path);
@@ -163,7 +179,7 @@ async function diagnose(context: FixContext): Promise<Diagnosis> {
   if (fresh) return later(now + SETTLE_MS, `${fresh.path} was written a moment ago`);
   const mendable = wanted.filter((finding): finding is Mendable => finding.good !== null);
   if (mendable.length === 0) return withoutCopy(context, first);
-  const unprovable = mendable.find(({ flaw }) => flaw !== 'broken' && flaw !== 'shrunk');
+  const unprovable = mendable.find(({ flaw }) => flaw !== 'broken' && flaw !== 'shrunk' && flaw !== 'lost-key');
   if (unprovable && health !== false)
     return refuse(`${unprovable.path} ${unprovable.said}; without a failing health check nothing would prove a repair`);
   return proposal(context, mendable, health);
@@ -208,32 +224,45 @@ async function examine(context: FixContext, path: string): Promise<Finding | nul
   const good = await provenCopy(probe, service.name, path);
   if (good?.text === text) return null;
   const parsed = probe.files.parse(text, format);
-  const found = (flaw: Finding['flaw'], said: string): Finding => ({ path, format, status, sha256, good, flaw, said });
-  if (!parsed.ok) return found('broken', `is ${parsed.error}`);
+  const base = { path, format, status, sha256, good };
+  if (!parsed.ok) return { ...base, flaw: 'broken', said: `is ${parsed.error}`, edited: [] };
   if (!good?.parsed) return null;
-  return differing(context, parsed, good.parsed, found);
+  const { values } = good.parsed;
+  const edited = [...parsed.values].filter(([key, value]) => values.has(key) && values.get(key) !== value);
+  return { ...base, ...flawBetween(context, format, parsed, good.parsed), edited: edited.map(([key]) => key) };
 }
 
 type Parsed = Extract<ParsedText, { ok: true }>;
 
-function differing(
+function flawBetween(
   { incident }: FixContext,
+  format: ConfigFormat,
   now: Parsed,
   good: Parsed,
-  found: (flaw: Finding['flaw'], said: string) => Finding,
-): Finding {
+): Pick<Finding, 'flaw' | 'said'> {
   const blank = [...now.values].filter(
     ([key, value]) => PLACEHOLDER.test(value) && !PLACEHOLDER.test(good.values.get(key) ?? '${X}'),
   );
   if (blank.length > 0)
-    return found('placeholder', `has placeholders where values were: ${listed(blank.map(([key]) => key))}`);
+    return { flaw: 'placeholder', said: `has placeholders where values were: ${listed(blank.map(([key]) => key))}` };
   const lost = good.keys.filter((key) => !now.keys.includes(key));
-  if (now.keys.length * 2 <= good.keys.length)
-    return found('shrunk', `has lost ${lost.length} of ${good.keys.length} keys: ${listed(lost)}`);
+  // An environment file is only ever completed, and another fix does that.
+  if (format !== 'env' && now.keys.length * 2 <= good.keys.length)
+    return { flaw: 'shrunk', said: `has lost ${lost.length} of ${good.keys.length} keys: ${listed(lost)}` };
+  const missed = format === 'env' ? [] : lost.filter((key) => isQuoted(incident.message, lastPart(key)));
+  if (missed.length > 0) return { flaw: 'lost-key', said: `has lost ${listed(missed)}, which the program asks for` };
   const added = now.keys.filter((key) => !good.keys.includes(key));
-  const blamed = added.filter((key) => isBlamed(incident.message, key.slice(key.lastIndexOf('.') + 1)));
-  if (blamed.length > 0) return found('unknown-key', `has a key that the program does not know: ${listed(blamed)}`);
-  return found('unlike', 'differs from what the service ran with');
+  const blamed = added.filter((key) => isBlamed(incident.message, lastPart(key)));
+  if (blamed.length > 0)
+    return { flaw: 'unknown-key', said: `has a key that the program does not know: ${listed(blamed)}` };
+  return { flaw: 'unlike', said: 'differs from what the service ran with' };
+}
+
+const lastPart = (key: string): string => key.slice(key.lastIndexOf('.') + 1);
+
+/** The key in quotes, as `KeyError: 'limits'` and its like have it. */
+function isQuoted(message: string, key: string): boolean {
+  return key.length > 1 && [`'${key}'`, `"${key}"`, `\`${key}\``].some((quoted) => message.includes(quoted));
 }
 
 const PLACEHOLDER = /\$\{[A-Za-z_]\w*(?::?-[^}]*)?\}|^<[A-Za-z][\w -]*>$/;
@@ -259,9 +288,7 @@ function proposal(
 ): Diagnosis {
   const now = probe.clock.now();
   const names = listed(findings.map(({ path }) => nameIn(service, path)));
-  const mustAsk = findings.some(({ flaw }) => flaw === 'unlike')
-    ? `${names} parses and may hold a wish of yours; only values differ from what the service ran with`
-    : undefined;
+  const reasons = findings.flatMap((finding) => reasonToAsk(service, finding));
   return propose({
     title: `restore ${names} from the last copy the service ran with`,
     why: findings
@@ -275,8 +302,18 @@ function proposal(
     checks: [...findings.map((finding) => parseCheck(service, finding)), ...healthCheck(service.name, health)],
     resources: findings.map(({ path }) => `path:${path}`),
     needsRestart: service.command !== null || service.restart !== null,
-    ...(mustAsk === undefined ? {} : { mustAsk }),
+    ...(reasons.length === 0 ? {} : { mustAsk: reasons.join('; ') }),
   });
+}
+
+/** A broken file holds no wish that anybody could read. One that parses may. */
+function reasonToAsk(service: ServiceFacts, { path, flaw, edited }: Mendable): readonly string[] {
+  const name = nameIn(service, path);
+  if (flaw === 'unlike')
+    return [`${name} parses and may hold a wish of yours; only values differ from what the service ran with`];
+  return edited.length === 0 || flaw === 'placeholder'
+    ? []
+    : [`${name} has other values of ${listed(edited)}, which would go`];
 }
 
 function stepFor({ path, good, status, sha256 }: Mendable): Step {
@@ -294,7 +331,7 @@ function stepFor({ path, good, status, sha256 }: Mendable): Step {
 }
 
 function parseCheck(service: ServiceFacts, { path, format, good, flaw }: Mendable): Check {
-  const failsBefore = flaw === 'broken' || flaw === 'shrunk';
+  const failsBefore = flaw === 'broken' || flaw === 'shrunk' || flaw === 'lost-key';
   const keys = (good.parsed?.keys ?? []).slice(0, MOST_KEYS);
   const title = `${nameIn(service, path)} has all its keys again`;
   return { kind: 'file-parses', title, proves: 'operation', failsBefore, path, format, keys };

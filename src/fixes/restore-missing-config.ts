@@ -20,7 +20,7 @@ export default defineFix({
   name: 'restore-missing-config',
   family: 'restore-config',
   title: 'Bring back a missing configuration file or variable',
-  handles: ['config_error', 'service_crash'],
+  handles: ['config_error', 'service_crash', 'unknown'],
   risk: 'reversible',
   scope: 'service',
   autonomy: 'auto',
@@ -51,6 +51,19 @@ export default defineFix({
       },
       facts: { env: 'BOT_TOKEN', exception: 'KeyError' },
       type: 'config_error',
+      expect: ['write-file'],
+    },
+    {
+      given: 'the log names no variable, the service is ill, and two have vanished',
+      world: async (kit) => {
+        await kit.write('main.py', READS_TOKEN);
+        await kit.write('.env', 'BOT_TOKEN=0123456789\nREGION=eu\n', 0o600);
+        kit.service({ health: { kind: 'command', argv: ['python3', 'main.py'] } });
+        await kit.goodCopy('.env');
+        await kit.write('.env', '# nothing left\n', 0o600);
+      },
+      facts: { exception: 'KeyError' },
+      type: 'unknown',
       expect: ['write-file'],
     },
     {
@@ -123,9 +136,10 @@ async function diagnose(context: FixContext): Promise<Diagnosis> {
   const files = await missingFiles(context, health);
   if (files.length > 0) return restoreFiles(context, files, health);
   const { env } = incident.facts;
-  if (env === undefined) return notApplicable('no configuration file that the service ran with is missing');
-  if (!VARIABLE.test(env)) return notApplicable('what the log calls a variable is no name of one');
-  return missingVariable(context, env, health);
+  if (env !== undefined && !VARIABLE.test(env)) return notApplicable('what the log calls a variable is no name of one');
+  if (env === undefined && health !== false)
+    return notApplicable('no configuration file that the service ran with is missing');
+  return missingVariable(context, env ?? null, health);
 }
 
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]{0,99}$/;
@@ -192,24 +206,36 @@ const MOST_KEYS = 200;
 
 // ---------------------------------------------------------------- variables
 
-async function missingVariable(context: FixContext, env: string, health: CheckResult['passed']): Promise<Diagnosis> {
+/** `env` is null when the log names none: then only what has vanished since the service ran is brought back. */
+async function missingVariable(
+  context: FixContext,
+  env: string | null,
+  health: CheckResult['passed'],
+): Promise<Diagnosis> {
   const { service, probe } = context;
   const path = await probe.files.inside(service.directory, service.envFile ?? '.env');
+  const unset = env === null ? 'a variable' : env;
   if (path === null)
-    return refuse(`${env} is not set, and the environment file is no file inside ${service.directory}`);
+    return declined(env, `${unset} is not set, and the environment file is no file inside ${service.directory}`);
   const before = await probe.files.sha256(path);
   const text = before === null ? null : await probe.files.text(path);
   if (text === null && (await probe.files.status(path)).kind !== 'absent')
-    return refuse(`${env} is not set, and ${path} is no plain file that could be completed`);
+    return declined(env, `${unset} is not set, and ${path} is no plain file that could be completed`);
   const present = text === null ? null : probe.files.parse(text, 'env');
   if (present?.ok === false) return notApplicable(`${path} is broken: that comes first`);
-  if (present?.values.get(env)) return notApplicable(`${env} is set in ${path}`);
+  if (env !== null && present?.values.get(env)) return notApplicable(`${env} is set in ${path}`);
   const now = { path, before, present };
   const good = await provenCopy(probe, service.name, path);
-  if (present && before !== null && good?.parsed?.values.get(env))
-    return appendFromCopy(context, env, now, good, health);
+  const vanished = (good?.parsed?.keys ?? []).filter((key) => !present?.values.has(key) || key === env);
+  if (present && before !== null && good && (env === null ? vanished.length > 0 : good.parsed?.values.get(env)))
+    return appendFromCopy(context, vanished, now, good, health);
+  if (env === null) return notApplicable('no configuration that the service ran with is missing');
   return appendFromExample(context, env, now, health);
 }
+
+/** Without a name in the log there is nothing that a person could be asked for. */
+const declined = (env: string | null, reason: string): Diagnosis =>
+  env === null ? notApplicable(reason) : refuse(reason);
 
 interface EnvFile {
   readonly path: string;
@@ -220,17 +246,16 @@ interface EnvFile {
 /** Every variable the service ran with and that has vanished, not only the first that it missed. */
 function appendFromCopy(
   { service, probe }: FixContext,
-  env: string,
-  { path, before, present }: EnvFile,
+  keys: readonly string[],
+  { path, before }: EnvFile,
   good: ProvenCopy,
   health: CheckResult['passed'],
 ): Diagnosis {
-  const keys = (good.parsed?.keys ?? []).filter((key) => !present?.values.has(key) || key === env);
   const content = { append: { copy: good.copy.id, keys } };
   return propose({
     title: `add ${listed(keys)} to ${nameIn(service, path)} as the service last ran with it`,
-    why: `${env} is not set in ${path} any more; ${service.name} last ran with it ${ago(probe.clock.now(), good.provenAt)}. Nothing that stands there is touched.`,
-    facts: { env, path },
+    why: `${listed(keys)} is not set in ${path} any more; ${service.name} last ran with it ${ago(probe.clock.now(), good.provenAt)}. Nothing that stands there is touched.`,
+    facts: { path, ...(keys[0] === undefined ? {} : { env: keys[0] }) },
     steps: [write(path, `add ${listed(keys)} at the end of ${path}`, content, before, good.copy.mode)],
     checks: [hasKeys(service, path, keys), ...healthCheck(service.name, health)],
     resources: [`path:${path}`],
