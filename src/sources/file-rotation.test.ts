@@ -11,7 +11,6 @@ import {
   readlinkSync,
   renameSync,
   rmSync,
-  statSync,
   truncateSync,
   unlinkSync,
   writeFileSync,
@@ -109,14 +108,12 @@ describe.each([
     const first = await open();
     await first.untilLines(3);
     const cursor = await first.stop();
-    const { ino } = statSync(log);
     unlinkSync(log);
+    // ext4 hands the inode out again at once; other file systems may not, and then there is nothing to confuse.
     writeFileSync(log, lines(11, 12, 'B'));
-    const reused = statSync(log).ino === ino;
     const second = await open(cursor);
     await second.untilLines(2);
     expect(numbers(second)).toEqual([11, 12]);
-    expect(reused || process.platform !== 'linux' || true).toBe(true);
   });
 
   it('reads a file anew that was deleted and made again with the same size', async () => {
@@ -395,6 +392,17 @@ describe.each([
     await expect.poll(() => openFiles().filter((name) => name.startsWith(log)), { timeout: 5_000 }).toEqual([]);
   });
 
+  it('survives five hundred rotations under load without keeping descriptors', async () => {
+    const before = openFiles().length;
+    const rig = await open(null, { lingerMs: 50 });
+    const writer = await scratch.start([process.execPath, '-e', ROTATING_WRITER, log, '500', '20']);
+    await rig.untilLines(10_000, 40_000);
+    await writer.ended;
+    expect(numbers(rig)).toEqual(upTo(10_000));
+    await rig.stop();
+    expect(openFiles().length).toBe(before);
+  });
+
   it('keeps following when the whole directory is exchanged', async () => {
     mkdirSync(scratch.path('logs'));
     const file = scratch.path('logs/app.log');
@@ -411,6 +419,23 @@ describe.each([
     rmSync(scratch.path('logs-old'), { recursive: true });
   });
 });
+
+/** Writes numbered lines and renames the file away every so many, keeping thirty old ones. For moments there is none. */
+const ROTATING_WRITER = `
+  const fs = require('node:fs');
+  const [log, rotations, each] = process.argv.slice(1);
+  let n = 0;
+  const line = () => '2026-01-05 12:00:00,000 INFO agent handled request ' + ++n + '\\n';
+  for (let turn = 0; turn < Number(rotations); turn += 1) {
+    const fd = fs.openSync(log, 'a');
+    for (let i = 0; i < Number(each); i += 1) fs.writeSync(fd, line());
+    fs.closeSync(fd);
+    if (turn === Number(rotations) - 1) break;
+    for (let old = 29; old > 0; old -= 1) try { fs.renameSync(log + '.' + old, log + '.' + (old + 1)); } catch {}
+    fs.renameSync(log, log + '.1');
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 8);
+  }
+`;
 
 function openFiles(): string[] {
   return readdirSync('/proc/self/fd').flatMap((fd) => {

@@ -1,7 +1,7 @@
 // Opening a log without being fooled: only regular files, never blocking on a pipe or a device,
 // and never through a link by which another user could show us a file that is not his.
 
-import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, type Stats } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, type Stats, statSync } from 'node:fs';
 import { join, onDisk, directoryOf, type BytePath } from './byte-path.ts';
 
 /** What tells one file from another, and how far it goes. Times are milliseconds of the file system's clock. */
@@ -111,4 +111,14 @@ export function refusalOf(error: unknown): Extract<Opened, { kind: 'refused' }> 
   if (typeof code !== 'string') throw error;
   const [why, reason] = REFUSALS[code] ?? ['failed', `cannot be read (${code})`];
   return refused(why, reason);
+}
+
+/** Changes whenever names in the directory change, as far as its clock can tell; empty when there is none. */
+export function describeDirectory(directory: BytePath): string {
+  try {
+    const { dev, ino, mtimeMs } = statSync(onDisk(directory));
+    return `${dev}:${ino}:${mtimeMs}`;
+  } catch {
+    return '';
+  }
 }

@@ -1,9 +1,9 @@
 // All logs that a set of patterns means, followed together: one buffer, few descriptors, and everybody
 // has his turn. Events of the kernel say where to look first; a regular look at every file is the truth.
 
-import { closeSync, realpathSync, statSync } from 'node:fs';
+import { closeSync, realpathSync } from 'node:fs';
 import { type BytePath, directoryOf, join, nameOf, onDisk, shown } from './byte-path.ts';
-import { openRegular, type Status } from './disk.ts';
+import { describeDirectory, openRegular, type Status } from './disk.ts';
 import type { FileCursor } from './file-cursor.ts';
 import { OpenFile, readingBuffer } from './generation.ts';
 import type { Globs } from './globs.ts';
@@ -105,9 +105,9 @@ export class FollowedFiles {
   /** Looks at every path. To be called from time to time, whatever the kernel says. */
   look(): void {
     this.#looks += 1;
-    const changed = [...this.#directories].filter(([path, before]) => describe(path) !== before);
+    const changed = [...this.#directories].filter(([path, before]) => describeDirectory(path) !== before);
     for (const [path, before] of changed)
-      if (identityOf(describe(path)) !== identityOf(before)) this.#hints.renew(path);
+      if (identityOf(describeDirectory(path)) !== identityOf(before)) this.#hints.renew(path);
     if (changed.length > 0 || this.#looks % LOOKS_PER_WALK === 0) this.#walkDue = true;
     for (const followed of this.#followed.values()) this.#look(followed);
     this.#restIfTooMany();
@@ -253,7 +253,7 @@ export class FollowedFiles {
   /** Takes up new files. Once more for directories that are listened to only now: a file may have come before that. */
   #walk(isFirst: boolean): void {
     this.#walkDue = false;
-    for (const path of this.#directories.keys()) this.#directories.set(path, describe(path));
+    for (const path of this.#directories.keys()) this.#directories.set(path, describeDirectory(path));
     let listensToMore = true;
     while (listensToMore) {
       const { files, directories } = this.#options.globs.find();
@@ -352,7 +352,7 @@ export class FollowedFiles {
     }
     const more = [...wanted].filter((path) => !this.#directories.has(path));
     for (const path of this.#directories.keys()) if (!wanted.has(path)) this.#directories.delete(path);
-    for (const path of more) this.#directories.set(path, describe(path));
+    for (const path of more) this.#directories.set(path, describeDirectory(path));
     if (this.#options.events) this.#hints.follow(wanted);
     return more.length > 0;
   }
@@ -386,16 +386,6 @@ function realPath(path: BytePath): BytePath | null {
     return realpathSync.native(onDisk(path), 'latin1');
   } catch {
     return null;
-  }
-}
-
-/** Changes whenever names in the directory change, as far as its clock can tell; empty when there is none. */
-function describe(directory: BytePath): string {
-  try {
-    const { dev, ino, mtimeMs } = statSync(onDisk(directory));
-    return `${dev}:${ino}:${mtimeMs}`;
-  } catch {
-    return '';
   }
 }
 

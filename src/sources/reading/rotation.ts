@@ -13,7 +13,8 @@ export interface Rotated {
 
 export type Packing = 'none' | 'gzip' | 'other';
 
-const MAX_LOOKS = 5;
+/** A rotation takes a moment; two looks at the same names within it are not hard to get. */
+const MAX_LOOKS = 50;
 
 const MARK = String.raw`(?:[._-]\d[\dT:._+-]*|[._-](?:old|prev|bak))`;
 const PACKED = String.raw`(?:\.(?:gz|z|bz2|xz|zst|lz4))?`;

@@ -3,10 +3,10 @@
 
 import { closeSync, statSync } from 'node:fs';
 import { Archive } from './archive.ts';
-import { type BytePath, onDisk, shown } from './byte-path.ts';
+import { type BytePath, directoryOf, onDisk, shown } from './byte-path.ts';
 import { findContent, grownSince, knownCopies, nextUnread } from './catch-up.ts';
 import type { Reading } from './cutter.ts';
-import { openRegular, type Refusal, refusalOf, type Status } from './disk.ts';
+import { describeDirectory, openRegular, type Refusal, refusalOf, type Status } from './disk.ts';
 import { type Generation, OpenFile } from './generation.ts';
 import type { Piece } from './lines.ts';
 import { isDistinctive, lastPlace, type Place, readFully } from './place.ts';
@@ -48,7 +48,10 @@ export interface TrailOptions {
 /** An unfinished last line of a rotated file gets this long to be finished, and an empty successor to be written to. */
 const HANDOVER_MS = 500;
 /** Rotated generations that are remembered, and kept open, for late lines. */
-const HISTORY = 8;
+const HISTORY = 12;
+
+/** So often an absent log's directory is searched without having changed. */
+const VAIN_SEARCHES = 3;
 
 /** So many equal bytes at the beginning of two logs mean that one is a copy of the other. */
 const COPY_BYTES = 64;
@@ -80,10 +83,12 @@ export class Trail {
   #floor: number;
   /** The path shows the generation that is being read. */
   #live = false;
-  #absent = false;
   #idleSince: number;
   #late: Late[] = [];
   #behindBytes = 0;
+  /** What the directory looked like when it was searched for unread files in vain, and how often. */
+  #searched = { directory: '', times: 0 };
+  readonly #unreadable = new Set<BytePath>();
   /** Set while the descriptor of an idle file is given back. */
   #resting: { readonly size: number; readonly mtimeMs: number } | null = null;
 
@@ -171,7 +176,6 @@ export class Trail {
   look(): void {
     try {
       const stats = statSync(onDisk(this.path), { throwIfNoEntry: false });
-      this.#absent = stats === undefined;
       this.#live = stats !== undefined && isAt(this.#place, stats);
       if (!stats || !this.#live) return;
       this.#floor = stats.mtimeMs;
@@ -281,16 +285,43 @@ export class Trail {
   async #successor(): Promise<Successor | Extract<Step, { kind: 'refused' | 'gap' }>> {
     const { buffer } = this.#options;
     const opened = openRegular(this.path);
-    if (opened.kind === 'refused') return opened;
-    const { fd, status } = opened;
-    const isOpen = (other: Status) =>
-      isAt(this.#place, other) || sameFile(status, other) || this.#late.some((late) => isAt(late.place, other));
-    const known = { history: this.#history, floor: this.#floor, isOpen };
+    const status = opened.kind === 'open' ? opened.status : null;
+    if (opened.kind === 'refused' && (opened.why !== 'absent' || this.#isSearched())) return opened;
+    const isOpen = (other: Status) => isAt(this.#place, other) || this.#late.some((late) => isAt(late.place, other));
+    const isReported = (path: BytePath) => this.#unreadable.has(path);
+    const known = {
+      live: status,
+      last: this.#place,
+      history: this.#history,
+      floor: this.#floor,
+      isOpen,
+      isReported,
+    };
     const unread = await nextUnread(this.path, known, buffer);
     if (unread.kind === 'found') {
-      closeSync(fd);
+      if (opened.kind === 'open') closeSync(opened.fd);
+      this.#searched = { directory: '', times: 0 };
       return { generation: unread.generation, live: false, empty: false };
     }
+    if (unread.kind === 'unreadable') {
+      if (opened.kind === 'open') closeSync(opened.fd);
+      this.#unreadable.add(unread.path);
+      return { kind: 'gap', reason: unread.reason };
+    }
+    if (opened.kind === 'refused') return opened;
+    return this.#liveSuccessor(opened.fd, opened.status);
+  }
+
+  /** While nothing stands under the path, an unchanged directory need not be searched again; its clock is coarse, though. */
+  #isSearched(): boolean {
+    const directory = describeDirectory(directoryOf(this.path));
+    const times = directory === this.#searched.directory ? this.#searched.times + 1 : 0;
+    this.#searched = { directory, times };
+    return times >= VAIN_SEARCHES;
+  }
+
+  #liveSuccessor(fd: number, status: Status): Successor {
+    const { buffer } = this.#options;
     // A link that was pointed elsewhere and back again shows a file we have read.
     const before = this.#history.find((place) => isAt(place, status)) ?? this.#options.claim(fd, status);
     const again = before ? OpenFile.fromPlace(fd, status, buffer, before) : null;
@@ -301,9 +332,12 @@ export class Trail {
   async #handOver(partial: number): Promise<Step> {
     const generation = this.#generation as Generation;
     const idleMs = this.#options.now() - this.#idleSince;
-    if (this.#absent) return this.#maybeGone(generation, idleMs);
     const successor = await this.#successor();
-    if ('kind' in successor) return successor;
+    if ('kind' in successor) {
+      return successor.kind === 'refused' && successor.why === 'absent'
+        ? this.#maybeGone(generation, idleMs)
+        : successor;
+    }
     const early = idleMs < HANDOVER_MS && (partial > 0 || (successor.live && successor.empty));
     // Once more, now that the successor is known to exist: a line may have come between the two looks.
     const last = early ? null : await generation.read();
@@ -369,8 +403,6 @@ export class Trail {
     this.#place = generation?.place() ?? null;
     this.#live = live;
     this.#idleSince = this.#options.now();
-    // While catching up, everything that was read must be remembered; afterwards the latest will do.
-    if (live) this.#history = this.#history.slice(-HISTORY);
     return AGAIN;
   }
 
@@ -380,7 +412,7 @@ export class Trail {
   }
 
   #remember(...places: readonly Place[]): void {
-    this.#history = [...this.#history, ...places];
+    this.#history = [...this.#history, ...places].slice(-HISTORY);
   }
 
   #drop(): void {
@@ -389,10 +421,11 @@ export class Trail {
   }
 }
 
-function isAt(place: Place | null, file: { readonly dev: number; readonly ino: number }): boolean {
-  return place !== null && place.ino === file.ino && place.dev === file.dev;
+interface Identity {
+  readonly dev: number;
+  readonly ino: number;
 }
 
-function sameFile(a: Status, b: Status): boolean {
-  return a.ino === b.ino && a.dev === b.dev;
+function isAt(place: Identity | null, file: Identity): boolean {
+  return place !== null && place.ino === file.ino && place.dev === file.dev;
 }
