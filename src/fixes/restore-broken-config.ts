@@ -117,6 +117,19 @@ export default defineFix({
       expect: 'refused',
     },
     {
+      given: 'an environment file has lost a key and got another value',
+      world: async (kit) => {
+        await kit.write('.env', 'KEY_ONE=1\nREGION=eu\n');
+        await kit.goodCopy('.env');
+        await kit.write('.env', 'REGION=us\n');
+        await settled(kit, '.env');
+        kit.service({ health: { kind: 'command', argv: ['grep', '-q', 'KEY_ONE', '.env'] } });
+      },
+      facts: { env: 'KEY_ONE' },
+      type: 'config_error',
+      expect: 'not-applicable',
+    },
+    {
       given: 'the owner has changed a value, and the service is healthy',
       world: world(GOOD.replace('250', '300')),
       facts: { path: 'config.json' },
@@ -228,28 +241,24 @@ async function examine(context: FixContext, path: string): Promise<Finding | nul
   if (!parsed.ok) return { ...base, flaw: 'broken', said: `is ${parsed.error}`, edited: [] };
   if (!good?.parsed) return null;
   const { values } = good.parsed;
+  // An environment file that has lost keys is completed, never replaced: another fix does that.
+  if (format === 'env' && good.parsed.keys.some((key) => !parsed.values.has(key))) return null;
   const edited = [...parsed.values].filter(([key, value]) => values.has(key) && values.get(key) !== value);
-  return { ...base, ...flawBetween(context, format, parsed, good.parsed), edited: edited.map(([key]) => key) };
+  return { ...base, ...flawBetween(context, parsed, good.parsed), edited: edited.map(([key]) => key) };
 }
 
 type Parsed = Extract<ParsedText, { ok: true }>;
 
-function flawBetween(
-  { incident }: FixContext,
-  format: ConfigFormat,
-  now: Parsed,
-  good: Parsed,
-): Pick<Finding, 'flaw' | 'said'> {
+function flawBetween({ incident }: FixContext, now: Parsed, good: Parsed): Pick<Finding, 'flaw' | 'said'> {
   const blank = [...now.values].filter(
     ([key, value]) => PLACEHOLDER.test(value) && !PLACEHOLDER.test(good.values.get(key) ?? '${X}'),
   );
   if (blank.length > 0)
     return { flaw: 'placeholder', said: `has placeholders where values were: ${listed(blank.map(([key]) => key))}` };
   const lost = good.keys.filter((key) => !now.keys.includes(key));
-  // An environment file is only ever completed, and another fix does that.
-  if (format !== 'env' && now.keys.length * 2 <= good.keys.length)
+  if (now.keys.length * 2 <= good.keys.length)
     return { flaw: 'shrunk', said: `has lost ${lost.length} of ${good.keys.length} keys: ${listed(lost)}` };
-  const missed = format === 'env' ? [] : lost.filter((key) => isQuoted(incident.message, lastPart(key)));
+  const missed = lost.filter((key) => isQuoted(incident.message, lastPart(key)));
   if (missed.length > 0) return { flaw: 'lost-key', said: `has lost ${listed(missed)}, which the program asks for` };
   const added = now.keys.filter((key) => !good.keys.includes(key));
   const blamed = added.filter((key) => isBlamed(incident.message, lastPart(key)));

@@ -24,7 +24,7 @@ export default defineFix({
   risk: 'reversible',
   scope: 'service',
   autonomy: 'auto',
-  order: 32,
+  order: 29,
   diagnose,
   drills: [
     {
