@@ -220,8 +220,15 @@ export function logsText(detail: IncidentDetail): string {
 }
 
 export function actionLine(answer: ActionAnswer): string {
-  const incident = answer.incident ? `#${answer.incident.id}: ` : '';
-  return `${answer.ok ? '✅' : '❌'} ${incident}${oneLine(answer.message.replaceAll('`selfheal ', '`'), 300)}`;
+  const message = oneLine(forPeople(answer.message), 300);
+  const incident = answer.incident && !/\bincident \d/.test(message) ? `#${answer.incident.id}: ` : '';
+  return `${answer.ok ? '✅' : '❌'} ${incident}${message}`;
+}
+
+/** Operations speak to a terminal: times in ISO form, commands with the program's name. */
+export function forPeople(message: string): string {
+  const times = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
+  return message.replace(times, (iso) => timeText(Date.parse(iso))).replaceAll('`selfheal ', '`');
 }
 
 export function helpLines(): readonly string[] {

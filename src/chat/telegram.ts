@@ -22,6 +22,7 @@ import {
 } from './commands.ts';
 import { createTelegramMemory, type Handle, type TelegramMemory } from './memory.ts';
 import { poll } from './poll.ts';
+import { forPeople } from './render.ts';
 import { reply, type Place } from './reply.ts';
 
 export interface TelegramChatDeps {
@@ -268,7 +269,7 @@ class Conversation {
         return this.#decide('rollback', () => operations.rollback(incident, person), handle, query, at, api);
       case 'silence': {
         const done = await operations.silence(incident, SILENCE_MS, person);
-        return this.#acknowledge(api, query.id, done.message, !done.ok);
+        return this.#acknowledge(api, query.id, sayDone(done), !done.ok);
       }
       case 'details':
         await this.#acknowledge(api, query.id, '', false);
@@ -401,7 +402,7 @@ function isDecision(press: Press | undefined): boolean {
 }
 
 function sayDone(done: ActionAnswer): string {
-  return `${done.ok ? '✅' : '❌'} ${done.message.replaceAll('`selfheal ', '`')}`;
+  return `${done.ok ? '✅' : '❌'} ${forPeople(done.message)}`;
 }
 
 /** The text without our own mention; null when it is addressed to another bot. */

@@ -78,7 +78,7 @@ export function fixedCard(facts: CardFacts): Card {
     title: `${iconOf(incident)} ${heading(incident)}: ${incident.state.name === 'resolved' ? 'fixed' : wordOf(incident)}`,
     body: lines(
       plan ? `Done: ${plan.title}` : null,
-      incident.outcome ? incident.outcome.reason : incident.reason,
+      capital(incident.outcome ? incident.outcome.reason : incident.reason),
       ...evidenceLines(incident.outcome?.evidence ?? []),
       attemptLine(facts),
       plan?.restart === 'recommended' ? '🔄 Restart recommended: the service must be restarted to take it in.' : null,
@@ -97,7 +97,7 @@ export function escalationCard(facts: CardFacts): Card {
   return {
     title: `${open ? '🆘' : iconOf(incident)} ${heading(incident)}: ${open ? 'needs you' : wordOf(incident)}`,
     body: lines(
-      open ? incident.reason : stateLine(facts),
+      open ? capital(incident.reason) : stateLine(facts),
       incident.outcome && incident.outcome.reason !== incident.reason ? incident.outcome.reason : null,
       incident.outcome?.byHand ? `By hand: ${incident.outcome.byHand}` : null,
       ...(suggestion ? ['', ...stepLines(suggestion.steps)] : []),
@@ -120,6 +120,12 @@ export function suggested({ incident, plan, approval, now }: CardFacts): Plan | 
   return incident.reason.startsWith('suggestion') ? plan : null;
 }
 
+/** One line about where an incident stands, for digests. */
+export function stateTitle(incident: Incident): string {
+  const word = wordOf(incident);
+  return `${iconOf(incident)} ${heading(incident)}${word === 'open' ? '' : `: ${word}`}`;
+}
+
 // ---------------------------------------------------------------- parts
 
 function heading(incident: Incident): string {
@@ -137,6 +143,8 @@ function iconOf(incident: Incident): string {
       return '🔕';
     case 'needs-human':
       return '🆘';
+    case 'awaiting-approval':
+      return '❓';
     default:
       return ICONS[incident.severity];
   }
@@ -151,7 +159,7 @@ function wordOf(incident: Incident): string {
   const { state, outcome } = incident;
   if (state.name === 'resolved') return state.by === 'fix' ? 'fixed' : 'over';
   if (state.name === 'needs-human') return outcome ? outcome.kind : 'needs you';
-  return state.name;
+  return state.name === 'awaiting-approval' ? 'waits for you' : state.name;
 }
 
 /** Where the incident is now, in one sentence. */

@@ -1,9 +1,10 @@
 // Many messages become one: after an outage, in a storm, or with the hourly digest. A tally is kept,
 // so that a storm stays one message that is edited while it goes on.
 
+import type { Incident } from '../core/incident.ts';
 import type { Notification } from '../core/notification.ts';
 import { isWorse, type Severity } from '../core/words.ts';
-import { clockTime, spanText } from './cards.ts';
+import { clockTime, spanText, stateTitle } from './cards.ts';
 
 /** Why messages were merged; names the digest. */
 export type DigestKind = 'periodic' | 'storm' | 'outage';
@@ -27,12 +28,15 @@ export interface Tally {
   readonly edition: number;
   readonly severity: Severity | null;
   readonly groups: Readonly<Record<string, Group>>;
+  /** Incidents in it, the first few hundred: what became of them is said when it goes out late. */
+  readonly incidents: readonly string[];
 }
 
 const IDS_SHOWN = 6;
 const GROUPS_KEPT = 60;
 const GROUPS_SHOWN = 25;
 const OTHERS = 'others';
+const INCIDENTS_KEPT = 500;
 /** What needs a person goes first, what is over goes last. */
 const ORDER = ['🆘', '❓', '🚨', '⚠️', '🔸', '▫️', '⌛', '🔧', '🔕', '✅'];
 
@@ -46,24 +50,21 @@ export function newTally(kind: DigestKind, channel: string, now: number): Tally 
     edition: 0,
     severity: null,
     groups: {},
+    incidents: [],
   };
 }
 
 /** The tally with these messages added. */
 export function addTo(tally: Tally, notifications: readonly Notification[]): Tally {
   const groups = new Map(Object.entries(tally.groups));
+  const incidents = new Set(tally.incidents);
   let { since, severity } = tally;
   for (const notification of notifications) {
+    if (notification.incident !== null && incidents.size < INCIDENTS_KEPT) incidents.add(notification.incident);
     since = Math.min(since, notification.at);
     if (notification.severity && (!severity || isWorse(notification.severity, severity)))
       severity = notification.severity;
-    const name = groupName(notification);
-    const key = groups.has(name) || groups.size < GROUPS_KEPT ? name : OTHERS;
-    const group = groups.get(key) ?? { count: 0, ids: [] };
-    const { incident } = notification;
-    const ids =
-      incident && !group.ids.includes(incident) ? [...group.ids, incident].slice(0, IDS_SHOWN + 1) : group.ids;
-    groups.set(key, { count: group.count + 1, ids });
+    count(groups, groupName(notification.title), notification.incident);
   }
   return {
     ...tally,
@@ -72,7 +73,25 @@ export function addTo(tally: Tally, notifications: readonly Notification[]): Tal
     count: tally.count + notifications.length,
     edition: tally.edition + 1,
     groups: Object.fromEntries(groups),
+    incidents: [...incidents],
   };
+}
+
+/** The tally with what its incidents have come to by now; a digest of a long outage must not tell of yesterday. */
+export function broughtUpToDate(tally: Tally, incidents: readonly Incident[]): Tally {
+  const groups = new Map<string, Group>();
+  // What is not about an incident stays as it was.
+  for (const [name, group] of Object.entries(tally.groups)) if (group.ids.length === 0) groups.set(name, group);
+  for (const incident of incidents) count(groups, groupName(stateTitle(incident)), incident.id);
+  return { ...tally, kind: 'outage', groups: Object.fromEntries(groups) };
+}
+
+function count(groups: Map<string, Group>, name: string, incident: string | null): void {
+  const key = groups.has(name) || groups.size < GROUPS_KEPT ? name : OTHERS;
+  const group = groups.get(key) ?? { count: 0, ids: [] };
+  const isNew = incident !== null && !group.ids.includes(incident);
+  const ids = isNew ? [...group.ids, incident].slice(0, IDS_SHOWN + 1) : group.ids;
+  groups.set(key, { count: group.count + 1, ids });
 }
 
 /** The digest as a message. The same edition of a tally is the same message. */
@@ -118,8 +137,8 @@ function groupLines(tally: Tally): readonly string[] {
 }
 
 /** Icon and words of the title without the number: incidents of one kind fall together. */
-function groupName(notification: Notification): string {
-  return notification.title.replace(/#\S+ /, '').slice(0, 120);
+function groupName(title: string): string {
+  return title.replace(/#\S+ /, '').slice(0, 120);
 }
 
 function rank(name: string): number {

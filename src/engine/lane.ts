@@ -7,13 +7,13 @@ import type { Notification } from '../core/notification.ts';
 import type { Notifier } from '../notifiers/contract.ts';
 import type { OutboxRow, Store } from '../store/contract.ts';
 import { arrange, DOUBT, isCritical, isDigest, isDoubtful, isLiveAsk, isNews, type NewsItem } from './arrange.ts';
-import { addTo, digestNotification, newTally, type DigestKind, type Tally } from './digest.ts';
+import { addTo, broughtUpToDate, digestNotification, newTally, type DigestKind, type Tally } from './digest.ts';
 import { isCardKey } from './news.ts';
 import { quietUntil } from './quiet-hours.ts';
 
 export type LaneStore = Pick<
   Store,
-  'enqueue' | 'dueOutbox' | 'updateOutbox' | 'lastSent' | 'outbox' | 'value' | 'setValue'
+  'enqueue' | 'dueOutbox' | 'updateOutbox' | 'lastSent' | 'outbox' | 'value' | 'setValue' | 'incident'
 >;
 
 export interface LaneDeps {
@@ -159,15 +159,16 @@ export class Lane {
     const others = due.filter((item) => !asks.includes(item) && !plain.includes(item));
     const batched = others.filter(({ row }) => row.notification.urgency === 'batched');
     if (batched.length > 1) return { send: [], merge: batched, kind: 'periodic', nextAt };
+    const outage = this.#wasOut(others, now);
+    if (outage && others.length > 1) return { send: [], merge: others, kind: 'outage', nextAt };
     const room = BUDGET - this.#newsAt.length;
     if (others.length <= Math.min(MERGE_OVER, room))
       return { send: [...asks, ...plain, ...others], merge: [], kind: 'storm', nextAt };
     const critical = others.filter(({ content }) => isCritical(content));
     const alone = critical.length <= room + CRITICAL_EXTRA ? critical.slice(0, CRITICAL_EXTRA) : [];
     const rest = others.filter((item) => !alone.includes(item));
-    const outage = this.#wasOut(others, now);
-    const mergeAt = outage ? now : (this.#state?.talliedAt ?? 0) + DIGEST_GAP_MS;
-    if (rest.length > 0 && mergeAt <= now) return { send: [], merge: rest, kind: outage ? 'outage' : 'storm', nextAt };
+    const mergeAt = (this.#state?.talliedAt ?? 0) + DIGEST_GAP_MS;
+    if (rest.length > 0 && mergeAt <= now) return { send: [], merge: rest, kind: 'storm', nextAt };
     return { send: [...asks, ...plain, ...alone], merge: [], kind: 'storm', nextAt: Math.min(nextAt, mergeAt) };
   }
 
@@ -246,12 +247,28 @@ export class Lane {
     }
     const now = this.#d.clock.now();
     const quiet = !isCritical(content) && quietUntil(this.#d.config.quietHours, now) !== null;
-    const said = quiet ? { ...content, silent: true } : content;
+    const words = (await this.#lateWords(row, now)) ?? content;
+    const said = quiet ? { ...words, silent: true } : words;
     if (!(await this.#deliver(row, said, null, signal))) return false;
     this.#newsAt.push(now);
     for (const other of told) await this.#withhold(other, `told with ${row.notification.id}`);
     await this.#d.clock.sleep(PACE_MS, signal);
     return true;
+  }
+
+  /** A digest that could not be sent for long says so: its words were chosen before anybody knew. */
+  async #lateWords(row: OutboxRow, now: number): Promise<Notification | null> {
+    const tally = this.#state?.tally;
+    if (!isDigest(row) || tally?.key !== row.notification.key) return null;
+    const late = row.tries > 0 && now - row.notification.at > OUTAGE_MS;
+    if (!late && tally.kind !== 'outage') return null;
+    const found = await Promise.all(tally.incidents.map((id) => this.#d.store.incident(id)));
+    const current = broughtUpToDate(
+      tally,
+      found.filter((incident) => incident !== null),
+    );
+    const words = digestNotification(current, { now, timezone: this.#d.timezone, edits: false });
+    return { ...words, id: row.notification.id };
   }
 
   async #sendEdit(row: OutboxRow, signal: AbortSignal): Promise<boolean> {

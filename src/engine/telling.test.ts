@@ -251,6 +251,18 @@ describe('telling', () => {
     expect((await store.outbox({})).filter((row) => row.state === 'failed')).toEqual([]);
   });
 
+  it('says that it could not reach anybody, also when nothing new has happened since', async () => {
+    await begin();
+    await api.down();
+    for (let i = 1; i <= 8; i++) await put(anIncident({ id: String(i) }));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    clock.jump(3 * 24 * HOUR);
+    await api.up();
+    await api.until(() => api.sent().length > 0);
+    expect(texts()[0]).toContain('could not reach you for 3 days');
+    expect(texts()[0]).toContain('8 messages');
+  });
+
   it('turns a storm into a few messages and one digest that is edited', async () => {
     await begin();
     for (let i = 1; i <= 60; i++) {

@@ -9,6 +9,7 @@ import { createTelegramMemory } from '../chat/memory.ts';
 import { startTelegramChat, type TelegramChat } from '../chat/telegram.ts';
 import type { Config, ServiceConfig } from '../config/contract.ts';
 import { Secret } from '../config/secret.ts';
+import { detectionRow } from '../core/detection.ts';
 import { advance, type Incident, type IncidentEvent } from '../core/incident.ts';
 import type { Outcome } from '../core/outcome.ts';
 import { AutoFixer, type HandsAnswer, type HandsVerb } from '../engine/fixer.ts';
@@ -17,10 +18,11 @@ import { createTelling, type Telling } from '../engine/telling.ts';
 import { defineFix, propose, type Diagnosis } from '../fixes/contract.ts';
 import type { Probe } from '../host/contract.ts';
 import { createTelegramNotifier } from '../notifiers/index.ts';
+import type { WhyAnswer } from '../answers.ts';
 import { createOperations, type Operations } from '../operations.ts';
 import type { Store } from '../store/contract.ts';
 import { openStore } from '../store/index.ts';
-import { sampleIncident } from './samples.ts';
+import { sampleDetection, sampleIncident } from './samples.ts';
 import { SwiftClock } from './swift-clock.ts';
 import { FakeTelegram, type FakeTelegramOptions } from './telegram.ts';
 
@@ -151,13 +153,7 @@ export class OwnerRig {
       probe,
       clock,
       node: 'box',
-      explain: (text) => ({
-        detection: null,
-        because: `no rule matches "${text}"`,
-        nearMisses: [],
-        masks: [],
-        fingerprint: null,
-      }),
+      explain: scriptedExplanation,
       daemon: async () => ({ running: true, here: true, pid: 4711 }),
       alone: (work) => work(signal),
       changed,
@@ -313,6 +309,21 @@ export function installWordtrim(): Diagnosis {
     resources: ['path:/srv/agent/.venv'],
     needsRestart: true,
   });
+}
+
+/** As the detector explains a text that one rule knows. */
+function scriptedExplanation(text: string): Omit<WhyAnswer, 'incident'> {
+  const module = /No module named '(\w+)'/.exec(text)?.[1];
+  const fingerprint = { place: 'p1', kind: 'k1', template: "ModuleNotFoundError: No module named '<word>'" };
+  if (!module) return { detection: null, because: 'no rule matches', nearMisses: [], masks: [], fingerprint: null };
+  const row = detectionRow(sampleDetection('import_error', 'p1', { rule: 'python-import', facts: { module } }));
+  return {
+    detection: row,
+    because: 'the last line of a Python traceback names the exception',
+    nearMisses: [{ rule: 'node-import', because: 'the trace is not from Node' }],
+    masks: [{ from: module, to: '<word>' }],
+    fingerprint,
+  };
 }
 
 /** Only what planner and operations look at; anything else is a bug of the test. */

@@ -1,0 +1,205 @@
+// Talks to selfheal as its owner would and writes the dialogue down: docs/telegram.md is this test's output,
+// so the page can show nothing that the program does not say. `npx vitest run src/chat/dialogue -u` renews it.
+
+import { expect, it } from 'vitest';
+import { OWNER, OwnerRig, service, type RigOptions } from '../testing/owner-rig.ts';
+import type { FakeButton, FakeMessage } from '../testing/telegram.ts';
+
+const HOUR = 3_600_000;
+
+class Scribe {
+  readonly #lines: string[] = [];
+
+  heading(text: string, ...about: string[]): void {
+    this.#lines.push(`## ${text}`, '', ...about.flatMap((line) => [line, '']));
+  }
+  talk(lines: readonly string[]): void {
+    this.#lines.push('```text', ...lines, '```', '');
+  }
+  get page(): string {
+    return `${this.#lines.join('\n').trimEnd()}\n`;
+  }
+}
+
+/** A message as a phone shows it. */
+function shown(message: FakeMessage, note = ''): readonly string[] {
+  const [first = '', ...rest] = message.text.split('\n');
+  const name = `selfheal${note ? ` (${note})` : ''}`;
+  return [
+    `${name}: ${stable(first)}`,
+    ...rest.map((line) => `  ${stable(line)}`.trimEnd()),
+    ...message.buttons.map((row) => `  ${row.map(button).join(' ')}`),
+    ...(message.document ? [`  📎 ${message.document.name}`] : []),
+  ];
+}
+
+const button = ({ text }: FakeButton) => `[ ${text} ]`;
+
+/** What changes from run to run is written as in a story. */
+function stable(text: string): string {
+  return text
+    .replace(/(\d\d):\d\d UTC/g, '$1:00 UTC')
+    .replace(/(plan) [0-9a-f]{12}/gi, '$1 5c1f0a7e9b24')
+    .replace(/Fingerprint \S+/, 'Fingerprint p1')
+    .replace(/(first|last) \d+ (?:s|min) ago/g, '$1 5 s ago')
+    .replace(/sent \d+ min ago/, 'sent 6 min ago');
+}
+
+async function world(options: RigOptions, tell: (rig: OwnerRig) => Promise<void>): Promise<void> {
+  const rig = await OwnerRig.start(options);
+  try {
+    await tell(rig);
+  } finally {
+    await rig.close();
+  }
+}
+
+async function ask(
+  rig: OwnerRig,
+  text: string,
+  options: Parameters<OwnerRig['api']['say']>[1] = {},
+): Promise<readonly string[]> {
+  const before = rig.api.sent().length;
+  rig.api.say(text, options);
+  await rig.api.until(() => rig.api.sent().length > before);
+  return [`You: ${text}`, ...shown(rig.api.sent()[before] as FakeMessage)];
+}
+
+async function card(rig: OwnerRig, has: string): Promise<FakeMessage> {
+  const find = () => rig.api.sent().find((m) => m.text.includes(has));
+  await rig.api
+    .until(() => find() !== undefined)
+    .catch((error: unknown) => {
+      throw new Error(`no card says "${has}": ${JSON.stringify(rig.texts())}`, { cause: error });
+    });
+  await rig.delivered();
+  return find() as FakeMessage;
+}
+
+const COMMANDS = [
+  'health check',
+  'show errors',
+  'show error report',
+  'status',
+  'incidents',
+  'incident 1',
+  'plan 1',
+  'logs 1',
+  'why 1',
+  'history',
+  'pull latest from git',
+  'silence 2 2h',
+  'pause for maintenance',
+  'resume',
+  'help',
+] as const;
+
+async function commands(scribe: Scribe): Promise<void> {
+  scribe.heading(
+    'Commands',
+    'Plain words or slash commands; case and word order do not matter, and what only shows something forgives spelling too.',
+  );
+  await world({}, async (rig) => {
+    await rig.breaks();
+    await rig.reaches('1', 'awaiting-approval');
+    await rig.breaks({ type: 'timeout', severity: 'medium', message: 'Connection timeout after 30 s', fixable: false });
+    await card(rig, 'may I fix it?');
+    for (const command of COMMANDS) scribe.talk(await ask(rig, command));
+  });
+  scribe.heading('What is not understood', 'A slip in a word that changes something gets a suggestion, never an act.');
+  await world({}, async (rig) => {
+    scribe.talk(await ask(rig, 'aprove 7'));
+    scribe.talk(await ask(rig, "don't fix errors"));
+    scribe.talk(await ask(rig, 'pause', { at: rig.clock.now() - 6 * 60_000 }));
+    rig.api.say('fix errors', { user: 666 });
+    scribe.talk([
+      'A stranger: fix errors',
+      '(no answer; the owner hears of it once)',
+      ...shown(await card(rig, 'A stranger')),
+    ]);
+  });
+}
+
+async function approval(scribe: Scribe): Promise<void> {
+  scribe.heading(
+    'A decision',
+    'The card shows what, why, the exact steps with their way back, the risk, and until when. Its buttons hold for this exact plan, once.',
+  );
+  await world({}, async (rig) => {
+    await rig.breaks();
+    const asked = await card(rig, 'may I fix it?');
+    scribe.talk(shown(asked));
+    const press = rig.api.press(asked, 'Approve');
+    await rig.api.until(() => press.answers.length > 0);
+    await rig.reaches('1', 'resolved');
+    const result = await card(rig, ': fixed');
+    await rig.api.until(() => asked.text.includes('Fixed at'));
+    scribe.talk(['You: (tap) Approve', `selfheal (on the tap): ${press.answers[0]}`]);
+    scribe.talk(shown(result));
+    scribe.talk(shown(asked, 'the card, edited'));
+    const again = rig.api.press(asked, 'Approve', { data: `a:${'A'.repeat(22)}` });
+    await rig.api.until(() => again.answers.length > 0);
+    scribe.talk(['Somebody: (tap on a forged button)', `selfheal (on the tap): ${again.answers[0]}`]);
+  });
+}
+
+async function escalation(scribe: Scribe): Promise<void> {
+  scribe.heading('An escalation', 'What was tried did not help and was taken back, and a person has to look.');
+  const auto = [{ ...service('agent'), fixes: { 'install-package': 'auto' as const } }];
+  await world({ config: { services: auto, maxAutoFixAttempts: 1 }, speed: 40 }, async (rig) => {
+    rig.script.hands = async (plan) => ({
+      kind: 'finished',
+      outcome: {
+        kind: 'rolled-back',
+        reason: 'the import still fails; everything was put back, byte for byte',
+        evidence: [{ check: "python imports 'wordtrim'", passed: false, text: 'ModuleNotFoundError' }],
+        at: rig.clock.now(),
+        plan,
+      },
+    });
+    await rig.breaks();
+    await rig.reaches('1', 'needs-human');
+    scribe.talk(shown(await card(rig, 'needs you')));
+  });
+}
+
+async function outage(scribe: Scribe): Promise<void> {
+  scribe.heading(
+    'Three days without Telegram',
+    'Everything is kept. On return it is one message, with what needs a person first; a question that can still be answered comes by itself.',
+  );
+  await world({ speed: 60, config: { services: [] } }, async (rig) => {
+    await rig.api.until(() => rig.api.callsOf('getUpdates').length > 0);
+    await rig.api.down();
+    for (let i = 0; i < 12; i++)
+      await rig.breaks({ service: i % 3 ? 'agent' : 'web', type: i % 2 ? 'git_error' : 'out_of_memory' });
+    for (const id of ['2', '4', '6'])
+      await rig.happens(id, {
+        kind: 'cleared',
+        at: rig.clock.now(),
+        by: 'person',
+        reason: 'by hand',
+        cause: null,
+        outcome: null,
+      });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    rig.clock.jump(72 * HOUR);
+    await rig.api.up();
+    scribe.talk(['(the network is back)', ...shown(await card(rig, 'could not reach you'))]);
+  });
+}
+
+it('writes docs/telegram.md', async () => {
+  const scribe = new Scribe();
+  await commands(scribe);
+  await approval(scribe);
+  await escalation(scribe);
+  await outage(scribe);
+  const page = `# Talking to selfheal on Telegram
+
+This page is written by a test (\`src/chat/dialogue.test.ts\`) that talks to the real program over a fake Bot API.
+Times and hashes are rounded. User ${OWNER} is on the list of allowed users.
+
+${scribe.page}`;
+  await expect(page).toMatchFileSnapshot('../../docs/telegram.md');
+});
