@@ -54,6 +54,8 @@ export interface Drill {
   /** The line that told it, where the fix reads more than facts. */
   readonly message?: string;
   readonly type: ErrorType;
+  /** `root`: its world (a small file system) cannot be built by others; it is left out then. */
+  readonly needs?: 'root';
   /** The kinds of the proposed steps in order, or the other ends a diagnosis can have. */
   readonly expect: readonly Step['kind'][] | 'not-applicable' | 'refused' | 'later';
 }

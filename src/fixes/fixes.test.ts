@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { NUMERIC_FACTS, type FactName, type Facts } from '../core/facts.ts';
 import { FAMILIES } from '../core/words.ts';
 import { listingDifferences, listTree } from '../host/installed-tree.ts';
-import { openDrill, proposalFlaws, rehearse } from '../testing/rehearse.ts';
+import { canRehearse, type Claim, openDrill, proposalFlaws, rehearse } from '../testing/rehearse.ts';
 import type { Fix } from './contract.ts';
 import { fixes } from './index.ts';
 
@@ -67,35 +67,42 @@ describe.each(chosen.map((fix) => [fix.name, fix] as const))('%s', (name, fix) =
     expect(new Set(fix.drills.map((drill) => drill.given)).size).toBe(fix.drills.length);
   });
 
-  it.each(fix.drills.map((drill) => [drill.given, drill] as const))('given that %s', async (_, drill) => {
+  const drills = fix.drills.filter(canRehearse);
+  it.each(drills.map((drill) => [drill.given, drill] as const))('given that %s', async (_, drill) => {
     expect((await rehearse(fix, drill)).problems).toEqual([]);
   });
 
   it('lets no text of a log into a step, and changes nothing by looking', { timeout: 180_000 }, async () => {
-    const drill = fix.drills.find((d) => Array.isArray(d.expect)) ?? fix.drills[0];
+    const drill = drills.find((d) => Array.isArray(d.expect)) ?? drills[0];
     if (drill === undefined) throw new Error('no drill');
     const open = await openDrill(drill);
     try {
       const world = () =>
         listTree(open.world.root, { skip: (path) => /(?:^|\/)\.git\/(?:index|FETCH_HEAD)$/.test(path) });
       const before = await world();
-      const tell = async (facts: readonly FactName[], what: string) => {
-        const value = (HOSTILE[what] ?? '').replaceAll('{directory}', open.world.kit.directory);
-        const hostile = Object.fromEntries(facts.map((fact) => [fact, value]));
-        const diagnosis = await open.diagnose(fix, { ...drill.facts, ...hostile } as Facts);
+      const reads = new Set<string>();
+      await open.diagnose(fix, { reads });
+      // What a fix never reads cannot lead it anywhere.
+      const read = TEXT_FACTS.filter((fact) => reads.has(fact));
+      const tell = async (what: string, claim: (hostile: string) => Claim) => {
+        const hostile = (HOSTILE[what] ?? '').replaceAll('{directory}', open.world.kit.directory);
+        const diagnosis = await open.diagnose(fix, claim(hostile));
         if (diagnosis.kind !== 'proposal') return;
         const told = JSON.stringify([diagnosis.proposal.steps, diagnosis.proposal.checks]);
-        expect(told, `${facts.join()} as ${what}`).not.toContain(JSON.stringify(value).slice(1, -1));
+        expect(told, what).not.toContain(JSON.stringify(hostile).slice(1, -1));
         expect(proposalFlaws(diagnosis.proposal)).toEqual([]);
       };
+      const claimed = (facts: readonly FactName[], text: string): Facts =>
+        Object.assign({ ...drill.facts }, ...facts.map((fact) => ({ [fact]: text }))) as Facts;
       for (const what of Object.keys(HOSTILE)) {
-        for (const fact of TEXT_FACTS.filter((f) => f in drill.facts)) await tell([fact], what);
-        await tell(TEXT_FACTS, what);
+        for (const fact of read) await tell(what, (text) => ({ facts: claimed([fact], text) }));
+        if (read.length > 1) await tell(what, (text) => ({ facts: claimed(TEXT_FACTS, text) }));
       }
-      await tell(
-        TEXT_FACTS.filter((f) => !(f in drill.facts)),
-        'a path that climbs',
-      );
+      if (reads.has('message')) {
+        for (const what of ['an option', 'a shell text', 'a path that climbs', 'an address', 'a line break']) {
+          await tell(what, (text) => ({ message: `${drill.message ?? drill.given} '${text}' ${text}` }));
+        }
+      }
       expect(listingDifferences(before, await world())).toEqual([]);
     } finally {
       await open.close();
@@ -103,14 +110,14 @@ describe.each(chosen.map((fix) => [fix.name, fix] as const))('%s', (name, fix) =
   });
 
   it('bears numbers and absent facts of any kind', async () => {
-    const drill = fix.drills[0];
+    const drill = drills[0];
     if (drill === undefined) throw new Error('no drill');
     const open = await openDrill(drill);
     try {
-      expect((await open.diagnose(fix, {})).kind).toMatch(/./);
+      expect((await open.diagnose(fix, { facts: {} })).kind).toMatch(/./);
       for (const fact of NUMERIC_FACTS.filter((f) => f in drill.facts)) {
         for (const value of [-1, 0, 1, 65_536, 2 ** 31, Number.NaN, Number.POSITIVE_INFINITY, 0.5]) {
-          const diagnosis = await open.diagnose(fix, { ...drill.facts, [fact]: value });
+          const diagnosis = await open.diagnose(fix, { facts: { ...drill.facts, [fact]: value } });
           if (diagnosis.kind === 'proposal') expect(proposalFlaws(diagnosis.proposal)).toEqual([]);
         }
       }

@@ -31,15 +31,28 @@ export interface RehearsalOptions {
   readonly clock?: Clock;
 }
 
+/** What a log is taken to say. Absent: as the drill has it. */
+export interface Claim {
+  readonly facts?: Facts;
+  readonly message?: string;
+  /** Is given the names of the facts that the fix reads, and `message` when it reads the text. */
+  readonly reads?: Set<string>;
+}
+
 /** A drill's world with the eyes and hands of a real host on it. */
 export interface OpenDrill {
   readonly world: DrillWorld;
   readonly machine: Machine;
-  /** Asks the fix. Default facts: those of the drill. */
-  diagnose(fix: Fix, facts?: Facts): Promise<Diagnosis>;
+  /** Asks the fix about what the drill claims, or about another claim. */
+  diagnose(fix: Fix, claim?: Claim): Promise<Diagnosis>;
   /** A folder for the snapshots of steps, outside the world. */
   readonly snapshots: string;
   close(): Promise<void>;
+}
+
+/** True when this process may build the drill's world. */
+export function canRehearse(drill: Drill): boolean {
+  return drill.needs !== 'root' || process.getuid?.() === 0;
 }
 
 /** Builds the world of a drill. Close it when done. */
@@ -61,13 +74,13 @@ export async function openDrill(drill: Drill, options: RehearsalOptions = {}): P
   const services = [world.service()];
   const found = createMachine({ ...blank(state, clock), environment, services });
   const machine = { ...found, probe: { ...found.probe, ...copiesOf(world) } };
-  const incident = (facts: Facts) => incidentOf(drill, world, placed(facts, world.kit.directory));
+  const incident = (claim: Claim) => incidentOf(drill, world, claim);
   return {
     world,
     machine,
     snapshots: join(state, 'snapshots'),
-    diagnose: (fix, facts = drill.facts) =>
-      fix.diagnose({ incident: incident(facts), service: world.service(), probe: machine.probe }),
+    diagnose: (fix, claim = {}) =>
+      fix.diagnose({ incident: incident(claim), service: world.service(), probe: machine.probe }),
     close,
   };
 }
@@ -101,9 +114,10 @@ function placed(facts: Facts, directory: string): Facts {
   );
 }
 
-function incidentOf(drill: Drill, world: DrillWorld, facts: Facts): Incident {
+function incidentOf(drill: Drill, world: DrillWorld, claim: Claim): Incident {
   const now = Date.now();
-  return {
+  const facts = placed(claim.facts ?? drill.facts, world.kit.directory);
+  const incident: Incident = {
     id: '1',
     service: world.service().name,
     node: 'drill',
@@ -112,8 +126,8 @@ function incidentOf(drill: Drill, world: DrillWorld, facts: Facts): Incident {
     state: { name: 'open', notBefore: now },
     rule: 'drill',
     fingerprint: { version: 1, kind: 'drill', place: 'drill', template: drill.given },
-    message: drill.message ?? drill.given,
-    facts,
+    message: claim.message ?? drill.message ?? drill.given,
+    facts: claim.reads ? watched(facts, claim.reads) : facts,
     fixable: true,
     count: 1,
     firstSeen: now,
@@ -128,6 +142,28 @@ function incidentOf(drill: Drill, world: DrillWorld, facts: Facts): Incident {
     symptoms: [],
     revision: 1,
   };
+  return claim.reads ? watched(incident, claim.reads, ['message', 'samples']) : incident;
+}
+
+/** The same object, noting which of its properties are asked for. */
+function watched<T extends object>(object: T, reads: Set<string>, only?: readonly string[]): T {
+  const note = (key: string | symbol) => {
+    if (typeof key === 'string' && (only === undefined || only.includes(key))) reads.add(key);
+  };
+  return new Proxy(object, {
+    get(target, key, receiver) {
+      note(key);
+      return Reflect.get(target, key, receiver) as unknown;
+    },
+    has(target, key) {
+      note(key);
+      return Reflect.has(target, key);
+    },
+    ownKeys(target) {
+      for (const key of Object.keys(target)) note(key);
+      return Reflect.ownKeys(target);
+    },
+  });
 }
 
 /**

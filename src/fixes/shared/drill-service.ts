@@ -20,6 +20,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         while state.get("hung"): time.sleep(1)
         self.send_response(500 if state.get("ill") else 200); self.end_headers()
 if ails("hang"): state["hung"] = True
+if ails("hold"): state["held"].append(open("data/big.log"))
 if ails("leak"):
     import resource
     resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
