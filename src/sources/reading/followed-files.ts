@@ -142,7 +142,7 @@ export class FollowedFiles {
     this.#followed.delete(trail.path);
     this.#followed.set(trail.path, followed);
     this.#cursor = this.#cursor.with(trail.path, trail.state());
-    this.#see(trail.stream);
+    if (!this.#isTooFarBehind(trail)) this.#see(trail.stream);
     return { kind: 'piece', stream, file: shown(trail.path), piece };
   }
 
@@ -159,7 +159,6 @@ export class FollowedFiles {
         return this.#tell('sighted', trail.stream, 'emptied, read from its start', this.#options.now());
       case 'nothing':
         followed.missingSince = null;
-        if (this.#isTooFarBehind(trail)) return;
         return this.#see(trail.stream);
       case 'gap': {
         const { now } = this.#options;
@@ -175,9 +174,9 @@ export class FollowedFiles {
   }
 
   #isTooFarBehind({ behindBytes, stream }: Trail): boolean {
-    const limit = this.#blind.has(stream) ? this.#options.tooFarBytes / 2 : this.#options.tooFarBytes;
-    if (behindBytes < limit) return false;
-    this.#lose(stream, `${Math.round(behindBytes / 1e6)} MB behind what is being written`);
+    const { tooFarBytes } = this.#options;
+    if (behindBytes < (this.#blind.has(stream) ? tooFarBytes / 2 : tooFarBytes)) return false;
+    this.#lose(stream, `more than ${Math.round(tooFarBytes / 2e6)} MB behind what is being written`);
     return true;
   }
 
