@@ -6,6 +6,7 @@ import abortStuckMerge from './abort-stuck-merge.ts';
 import clearStaleGitLock from './clear-stale-git-lock.ts';
 import clearStalePidFile from './clear-stale-pid-file.ts';
 import clearStaleSessionLock from './clear-stale-session-lock.ts';
+import endDuplicatePoller from './end-duplicate-poller.ts';
 import explainFailedInstall from './explain-failed-install.ts';
 import explainMissingProgram from './explain-missing-program.ts';
 import explainNativeParts from './explain-native-parts.ts';
@@ -19,8 +20,15 @@ import quarantinePoisonedState from './quarantine-poisoned-state.ts';
 import reclaimDeletedFiles from './reclaim-deleted-files.ts';
 import refetchDamagedPackage from './refetch-damaged-package.ts';
 import repairTornJsonl from './repair-torn-jsonl.ts';
+import reportBadCertificate from './report-bad-certificate.ts';
+import reportClockSkew from './report-clock-skew.ts';
+import reportCorruptDatabase from './report-corrupt-database.ts';
+import reportDatabaseServer from './report-database-server.ts';
 import reportGitTrouble from './report-git-trouble.ts';
+import reportKernelLimit from './report-kernel-limit.ts';
 import reportReadOnlyDisk from './report-read-only-disk.ts';
+import reportRejectedKey from './report-rejected-key.ts';
+import reportSpentQuota from './report-spent-quota.ts';
 import restartCrashedService from './restart-crashed-service.ts';
 import restartHungService from './restart-hung-service.ts';
 import restartLeakingService from './restart-leaking-service.ts';
@@ -29,8 +37,13 @@ import restoreMissingConfig from './restore-missing-config.ts';
 import restorePermission from './restore-permission.ts';
 import restorePinnedVersion from './restore-pinned-version.ts';
 import returnToHealthyCommit from './return-to-healthy-commit.ts';
+import startDependency from './start-dependency.ts';
 import takeUpstreamFix from './take-upstream-fix.ts';
 import unblockPull from './unblock-pull.ts';
+import waitForNameService from './wait-for-name-service.ts';
+import waitForNetwork from './wait-for-network.ts';
+import waitForUpstream from './wait-for-upstream.ts';
+import waitOutDatabaseLock from './wait-out-database-lock.ts';
 import waitOutLimit from './wait-out-limit.ts';
 
 export const fixes: readonly Fix[] = [
@@ -38,6 +51,7 @@ export const fixes: readonly Fix[] = [
   clearStaleGitLock,
   clearStalePidFile,
   clearStaleSessionLock,
+  endDuplicatePoller,
   explainFailedInstall,
   explainMissingProgram,
   explainNativeParts,
@@ -51,8 +65,15 @@ export const fixes: readonly Fix[] = [
   reclaimDeletedFiles,
   refetchDamagedPackage,
   repairTornJsonl,
+  reportBadCertificate,
+  reportClockSkew,
+  reportCorruptDatabase,
+  reportDatabaseServer,
   reportGitTrouble,
+  reportKernelLimit,
   reportReadOnlyDisk,
+  reportRejectedKey,
+  reportSpentQuota,
   restartCrashedService,
   restartHungService,
   restartLeakingService,
@@ -61,7 +82,12 @@ export const fixes: readonly Fix[] = [
   restorePermission,
   restorePinnedVersion,
   returnToHealthyCommit,
+  startDependency,
   takeUpstreamFix,
   unblockPull,
+  waitForNameService,
+  waitForNetwork,
+  waitForUpstream,
+  waitOutDatabaseLock,
   waitOutLimit,
 ];

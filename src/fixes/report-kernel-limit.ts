@@ -1,0 +1,67 @@
+// A limit of the kernel is reached. The words are those of a full disk or of a leak, but neither room nor a restart is
+// what is missing; raising a limit of the host is the owner's decision.
+
+import { type Diagnosis, defineFix, notApplicable, refuse, type FixContext } from './contract.ts';
+import { claimOf } from './shared/claims.ts';
+
+const LIMITS: readonly { readonly match: RegExp; readonly advice: string }[] = [
+  {
+    match: /number of file watchers reached|inotify (?:watch|instance)/i,
+    advice: 'file watchers are used up, not the disk: raise `fs.inotify.max_user_watches` (or watch fewer folders)',
+  },
+  {
+    match: /too many open files in system|\bENFILE\b/i,
+    advice: 'the whole host has no descriptors left: find who holds them (`lsof | sort`), or raise `fs.file-max`',
+  },
+  {
+    match:
+      /fork: retry: Resource temporarily unavailable|can't start new thread|pthread_create.{0,40}Resource temporarily|spawn .{0,80}EAGAIN/i,
+    advice:
+      'no more tasks may be started: look for what multiplies (`ps -eLf`), or raise TasksMax or `ulimit -u` for it',
+  },
+  {
+    match: /nf_conntrack: table full/i,
+    advice:
+      'the table of tracked connections is full: find the top talker (`conntrack -L`), or raise `nf_conntrack_max`',
+  },
+  {
+    match: /cannot assign requested address|\bEADDRNOTAVAIL\b/i,
+    advice:
+      'no outgoing port is left, or the address is none of this host: count sockets (`ss -s`), and reuse connections',
+  },
+];
+
+export default defineFix({
+  name: 'report-kernel-limit',
+  family: 'restart-service',
+  title: 'Say which limit of the kernel is reached',
+  handles: ['too_many_files', 'disk_full', 'out_of_memory', 'api_error'],
+  risk: 'safe',
+  scope: 'host',
+  autonomy: 'auto',
+  order: 7,
+  diagnose,
+  drills: [
+    {
+      given: 'file watchers are used up, in the words of a full disk',
+      world: (kit) => kit.write('a', ''),
+      message: "Error: ENOSPC: System limit for number of file watchers reached, watch '/srv/agent'",
+      facts: {},
+      type: 'disk_full',
+      expect: 'refused',
+    },
+    {
+      given: 'the disk itself is meant',
+      world: (kit) => kit.write('a', ''),
+      message: 'ENOSPC: no space left on device, write',
+      facts: {},
+      type: 'disk_full',
+      expect: 'not-applicable',
+    },
+  ],
+});
+
+async function diagnose({ incident }: FixContext): Promise<Diagnosis> {
+  const limit = LIMITS.find(({ match }) => match.test(claimOf(incident)));
+  return limit ? refuse(limit.advice) : notApplicable('no limit of the kernel is named');
+}
