@@ -10,7 +10,14 @@ import { choosePin } from './pins.ts';
 import { SYSTEM_PATH } from './programs.ts';
 import { askPython } from './python-child.ts';
 import { INSPECT_WHEELS } from './python-scripts.ts';
-import { isDistributionName, normalizeName, parseRequirement, type RequirementPin } from './requirements.ts';
+import { publishedAt, youthOf } from './release-age.ts';
+import {
+  exactVersion,
+  isDistributionName,
+  normalizeName,
+  parseRequirement,
+  type RequirementPin,
+} from './requirements.ts';
 
 /** A pip that can act on an environment: its own, that of the Python it was made from, or the bundled wheel. */
 export interface PipTool {
@@ -30,6 +37,8 @@ export interface PipTarget {
 export interface PipCall {
   readonly run: Run;
   readonly target: PipTarget;
+  /** Epoch milliseconds, for the age of releases. */
+  readonly now?: () => number;
   readonly signal?: AbortSignal;
 }
 
@@ -247,8 +256,10 @@ async function resolveIn(
 ): Promise<Resolution> {
   const pinned = new Set(wanted.map((w) => normalizeName(w.name)));
   const yanked = new Set<string>();
+  const exact = new Set<string>();
   let round = wanted;
   for (let count = 0; count < MOST_ROUNDS; count++) {
+    for (const one of round) if (exactVersion(one.constraint) !== null) exact.add(normalizeName(one.name));
     const fetched = await fetchWheels(call, index, round, folder);
     if (fetched.kind !== 'fetched') return fetched;
     for (const name of fetched.warnings) yanked.add(name);
@@ -258,7 +269,8 @@ async function resolveIn(
     if (problem !== null) return { kind: 'impossible', reason: problem };
     if (inspection.unsatisfied.length === 0) {
       const asked = new Set(wanted.map((w) => normalizeName(w.name)));
-      return { kind: 'wheels', wheels: inspection.wheels.map((wheel) => resolved(wheel, asked, pinned, yanked)) };
+      const wheels = inspection.wheels.map((wheel) => resolved(wheel, asked, pinned, yanked));
+      return { kind: 'wheels', wheels: await Promise.all(wheels.map((wheel) => aged(wheel, call, index, exact))) };
     }
     const next = inspection.unsatisfied.map((need) => dependency(need, pins, pinned));
     const bad = next.find((n) => typeof n === 'string');
@@ -266,6 +278,18 @@ async function resolveIn(
     round = next as readonly WantedDistribution[];
   }
   return { kind: 'impossible', reason: 'the chain of dependencies is too long to be followed' };
+}
+
+/** A version that the project names exactly was somebody's choice; one that was only newest may be too new. */
+async function aged(
+  wheel: ResolvedWheel,
+  call: PipCall,
+  index: string,
+  exact: ReadonlySet<string>,
+): Promise<ResolvedWheel> {
+  if (exact.has(wheel.name) || call.now === undefined) return wheel;
+  const youth = youthOf(await publishedAt(index, wheel.name, wheel.hash), call.now());
+  return youth === null ? wheel : { ...wheel, concerns: [...wheel.concerns, youth] };
 }
 
 /** Why these wheels must not go in as they are; null when nothing speaks against them. */

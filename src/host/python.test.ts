@@ -199,6 +199,20 @@ describe('what an install would bring in', () => {
     ]);
   });
 
+  it('asks about a release of today, unless the project names it exactly', async () => {
+    const found = await venv(
+      { ...WORDTRIM, published: '2020-01-01T00:00:00Z' },
+      { ...WORDTRIM, version: '1.3.0', published: new Date().toISOString() },
+    );
+    const concerns = async (constraint: string) => {
+      const resolution = await python.resolve(found, wanted(constraint), world.kit.directory);
+      return resolution.kind === 'wheels' ? resolution.wheels[0]?.concerns : resolution.reason;
+    };
+    expect(await concerns('>=1.2')).toEqual(['this release is only 0 hours old']);
+    expect(await concerns('==1.3.0')).toEqual([]);
+    expect(await concerns('<1.3')).toEqual([]);
+  });
+
   it.each<[string, readonly KitWheel[], string, readonly string[], RegExp]>([
     ['no such version', [WORDTRIM], '==9', [], /no ready-made wheel of wordtrim==9/],
     [

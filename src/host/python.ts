@@ -3,6 +3,8 @@
 
 import { realpath } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import type { Clock } from '../core/clock.ts';
+import { systemClock } from './clock.ts';
 import type {
   FileProbe,
   PinChoice,
@@ -26,6 +28,7 @@ export interface PythonProbeDeps {
   readonly files: FileProbe;
   /** PIP_INDEX_URL of selfheal's own environment when it started. Default: none. */
   readonly pipIndexUrl?: string | null;
+  readonly clock?: Pick<Clock, 'now'>;
   /** pip configuration of the machine and the user. Default: `/etc/pip.conf`. */
   readonly pipConfFiles?: readonly string[];
 }
@@ -170,14 +173,19 @@ class Probe implements PythonProbe {
     wanted: readonly WantedDistribution[],
     directory: string,
   ): Promise<Resolution> {
-    const { run, files } = this.#deps;
+    const { run, files, clock = systemClock } = this.#deps;
     const target = await pipTarget(run, environment.interpreter);
     if (typeof target === 'string') return { kind: 'impossible', reason: target };
     const { pins } = await collectPins(files, directory);
     const index = await this.#rawIndex(environment);
     return index === null
       ? { kind: 'impossible', reason: 'no package index is known' }
-      : resolveWheels({ run, target }, index, wanted, await this.#applicable(environment, pins, null));
+      : resolveWheels(
+          { run, target, now: () => clock.now() },
+          index,
+          wanted,
+          await this.#applicable(environment, pins, null),
+        );
   }
 
   /** What an installed distribution says about a candidate: enough to ask with, never enough to act on. */

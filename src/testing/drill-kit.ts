@@ -12,6 +12,8 @@ export interface KitWheel {
   readonly requires?: readonly string[];
   /** Commands it brings: name → `module:function`. */
   readonly scripts?: Readonly<Record<string, string>>;
+  /** When it was published, ISO 8601. Default: the index does not say. */
+  readonly published?: string;
   /** Withdrawn by its publisher. */
   readonly yanked?: boolean;
   /** Put into the venv as well, as if pip had installed it. */

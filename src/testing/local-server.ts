@@ -1,7 +1,7 @@
 // A small HTTP server on 127.0.0.1 for tests and drills: a path in, a body out, a port of the
 // kernel's choice.
 
-import { createServer } from 'node:http';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface LocalServer {
@@ -20,10 +20,12 @@ export interface LocalAnswer {
 }
 
 /** Answers GET requests by their decoded path; null is a 404. */
-export async function serve(answer: (path: string) => LocalAnswer | null): Promise<LocalServer> {
+export async function serve(
+  answer: (path: string, headers: IncomingHttpHeaders) => LocalAnswer | null,
+): Promise<LocalServer> {
   const server = createServer((request, response) => {
     request.resume();
-    const found = answer(decodeURIComponent((request.url ?? '/').split('?')[0] ?? '/'));
+    const found = answer(decodeURIComponent((request.url ?? '/').split('?')[0] ?? '/'), request.headers);
     response.writeHead(found === null ? 404 : (found.status ?? 200), { 'content-type': found?.type ?? 'text/plain' });
     response.end(found?.body ?? 'not found');
   });

@@ -13,6 +13,7 @@ export interface MadeWheel {
   /** Hex. */
   readonly sha256: string;
   readonly yanked: boolean;
+  readonly published: string | null;
 }
 
 /**
@@ -25,7 +26,8 @@ export interface MadeWheel {
 export function makeWheel(wheel: KitWheel): MadeWheel {
   const data = zip(wheelFiles(wheel));
   const sha256 = createHash('sha256').update(data).digest('hex');
-  return { filename: `${stem(wheel)}-py3-none-any.whl`, data, sha256, yanked: wheel.yanked ?? false };
+  const filename = `${stem(wheel)}-py3-none-any.whl`;
+  return { filename, data, sha256, yanked: wheel.yanked ?? false, published: wheel.published ?? null };
 }
 
 /** All files of the wheel with its metadata, as an installer puts them into site-packages. */
@@ -69,7 +71,7 @@ export interface PackageIndex extends LocalServer {
 export async function servePackageIndex(wheels: readonly MadeWheel[]): Promise<PackageIndex> {
   const fetched: string[] = [];
   const normal = (name: string) => name.toLowerCase().replace(/[-_.]+/g, '-');
-  const server = await serve((path) => {
+  const server = await serve((path, headers) => {
     const file = wheels.find((wheel) => path === `/files/${wheel.filename}`);
     if (file) {
       fetched.push(file.filename);
@@ -77,9 +79,27 @@ export async function servePackageIndex(wheels: readonly MadeWheel[]): Promise<P
     }
     const name = /^\/simple\/([^/]+)\/?$/.exec(path)?.[1];
     const listed = wheels.filter((wheel) => name && normal(wheel.filename.split('-')[0] ?? '') === normal(name));
-    return listed.length === 0 ? null : { body: page(listed), type: 'text/html' };
+    if (listed.length === 0) return null;
+    const speaksJson = headers.accept?.includes(JSON_API) === true && listed.some((wheel) => wheel.published !== null);
+    return speaksJson ? { body: json(name ?? '', listed), type: JSON_API } : { body: page(listed), type: 'text/html' };
   });
   return { ...server, indexUrl: `${server.url}/simple`, downloads: () => fetched };
+}
+
+const JSON_API = 'application/vnd.pypi.simple.v1+json';
+
+/** The same as JSON (PEP 691), which can say when a file was published. */
+function json(name: string, wheels: readonly MadeWheel[]): string {
+  const files = wheels.map((wheel) => ({
+    filename: wheel.filename,
+    url: `/files/${wheel.filename}`,
+    hashes: { sha256: wheel.sha256 },
+    size: wheel.data.length,
+    yanked: wheel.yanked,
+    ...(wheel.published === null ? {} : { 'upload-time': wheel.published }),
+  }));
+  const versions = [...new Set(wheels.map((wheel) => wheel.filename.split('-')[1]))];
+  return JSON.stringify({ meta: { 'api-version': '1.1' }, name, files, versions });
 }
 
 function page(wheels: readonly MadeWheel[]): string {
