@@ -1,9 +1,10 @@
 // The one thing we ask of npm: install exactly what a lock file pins, in a folder of ours, running
 // no script, reading no settings but ours, from one registry.
 
-import { writeFile } from 'node:fs/promises';
 import { realpathSync } from 'node:fs';
+import { stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { accountOf } from './accounts.ts';
 import type { Run, RunResult } from './contract.ts';
 import { withoutCredentials } from './package-index.ts';
 import { parseNpmrc } from './npm-project.ts';
@@ -59,7 +60,7 @@ export async function installLocked(run: Run, request: NpmInstallRequest): Promi
     ...[request.node, cli, 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'],
     ...['--registry', request.registry, '--userconfig', user, '--globalconfig', global],
     ...(request.omitDev ? ['--omit=dev'] : []),
-    ...(request.freshCache ? ['--cache', join(request.own, 'cache')] : []),
+    ...(request.freshCache || !(await hasHome(request.owner)) ? ['--cache', join(request.own, 'cache')] : []),
   ];
   const result = await run(argv, {
     cwd: request.folder,
@@ -69,6 +70,14 @@ export async function installLocked(run: Run, request: NpmInstallRequest): Promi
     ...(request.signal ? { signal: request.signal } : {}),
   });
   return result.code === 0 ? null : whyNot(result);
+}
+
+/** A service's user often has no home folder of its own, and npm no place for its cache then. */
+async function hasHome(owner: string): Promise<boolean> {
+  const account = await accountOf(owner);
+  if (account === null) return true;
+  const home = await stat(account.home).catch(() => null);
+  return home?.isDirectory() === true && home.uid === account.uid;
 }
 
 /** By variable, because an npm that does not know one of them only warns. */

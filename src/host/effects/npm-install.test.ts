@@ -107,6 +107,17 @@ describe('installing what the lock pins', () => {
     expect([...(await tree()).keys()]).not.toContain('ran');
   });
 
+  it.runIf(process.getuid?.() === 0)('acts as the owner of the project, and what it brings is theirs', async () => {
+    const step = await planned(PADDER);
+    await world.kit.sh(['chmod', '711', '..']);
+    await world.kit.sh(['chown', '-R', '65534:65534', '.']);
+    const given = await context();
+    await npmInstall.apply(step, await npmInstall.snapshot(step, given), given);
+    expect(await found('padder')).toBe(true);
+    const owners = new Set([...(await tree()).values()].flatMap((text) => /\d+:\d+/.exec(text) ?? []));
+    expect([...owners]).toEqual(['65534:65534']);
+  });
+
   it('uses a cache of its own when the shared one is damaged', async () => {
     const step = { ...(await planned(PADDER)), freshCache: true };
     const given = await context();

@@ -191,6 +191,24 @@ describe('installing into a venv', () => {
     expect(await pipInstall.differences(plan, snapshot, context)).toEqual([]);
   });
 
+  it.runIf(process.getuid?.() === 0)('acts as the owner of the venv, and what it brings is theirs', async () => {
+    const environment = await venv({ ...WORDTRIM, version: '1.0.0', installed: true }, WORDTRIM);
+    await world.kit.sh(['chmod', '711', '..']);
+    await world.kit.sh(['chown', '-R', '65534:65534', '.']);
+    const plan = step(environment, { wheel: WORDTRIM, replaces: '1.0.0', provides: 'wordtrim' });
+    for (const place of [snapshots, await mkdtemp('/dev/shm/selfheal-kept-')]) {
+      const context = await contextOf({ snapshots: place });
+      const snapshot = await pipInstall.snapshot(plan, context);
+      await pipInstall.apply(plan, snapshot, context);
+      expect(await imports(environment, 'wordtrim.deep')).toBe(true);
+      const owners = new Set([...(await tree(environment)).values()].flatMap((text) => /\d+:\d+/.exec(text) ?? []));
+      expect([...owners]).toEqual(['65534:65534']);
+      await pipInstall.undo(plan, snapshot, context);
+      expect(await pipInstall.differences(plan, snapshot, context)).toEqual([]);
+      if (place !== snapshots) await rm(place, { recursive: true });
+    }
+  });
+
   it('leaves alone what somebody else put in the place of ours', async () => {
     const environment = await venv(WORDTRIM);
     const plan = step(environment, { wheel: WORDTRIM });
