@@ -12,13 +12,13 @@ const dist = join(root, 'dist');
 const fresh = join(root, '.cache', `dist-${process.pid}`);
 
 try {
-  build();
+  await build();
   await generate();
 } finally {
   rmSync(fresh, { recursive: true, force: true });
 }
 
-function build() {
+async function build() {
   mkdirSync(fresh, { recursive: true });
   // Older than everything that is edited while we build: such a change must lead to another build.
   writeFileSync(join(fresh, '.stamp'), '');
@@ -33,11 +33,46 @@ function build() {
     rmSync(fresh, { recursive: true, force: true });
     process.exit(1);
   }
+  await bundle();
   chmodSync(join(fresh, 'cli.js'), 0o755);
   const old = join(root, '.cache', `dist-old-${process.pid}`);
   if (existsSync(dist)) renameSync(dist, old);
   renameSync(fresh, dist);
   rmSync(old, { recursive: true, force: true });
+}
+
+/**
+ * The two programs, `selfheal` and *hands*, are joined from some 700 files (most of them of our dependencies) into a few:
+ * Node needs a millisecond for each file it loads. The library stays as it was compiled.
+ */
+async function bundle() {
+  const rolldown = await import('rolldown').catch(() => null);
+  if (rolldown === null) return console.error('rolldown is not installed: selfheal works, but starts slower');
+  const build = await rolldown.rolldown({
+    input: { cli: join(fresh, 'cli.js'), 'hands/main': join(fresh, 'hands/main.js') },
+    platform: 'node',
+    // Found again by name at run time, for its binary is beside it.
+    external: ['@photostructure/sqlite'],
+    resolve: { mainFields: ['module', 'main'] },
+    plugins: [{ name: 'places', transform: moved }],
+    onLog: (level, log, handle) => (log.code === 'EVAL' || level === 'info' ? undefined : handle(level, log)),
+  });
+  await build.write({
+    dir: fresh,
+    format: 'esm',
+    sourcemap: true,
+    entryFileNames: '[name].js',
+    chunkFileNames: 'part-[name]-[hash].js',
+  });
+  await build.close();
+}
+
+/** Parts stand in dist/ itself: what a file names relative to its own folder must be named from there. */
+function moved(code, id) {
+  if (!id.endsWith('hands/client.js')) return null;
+  const changed = code.replace("'./main.js'", "'./hands/main.js'");
+  if (changed === code) throw new Error('hands/client.js names its program in another way now');
+  return { code: changed, map: null };
 }
 
 async function generate() {
