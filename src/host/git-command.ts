@@ -31,8 +31,10 @@ const TIMEOUT_MS = 30_000;
 /** Lists of files of a large repository. More than this is cut, and a cut answer is not `ok`. */
 const OUTPUT_CAP = 32 * 1024 * 1024;
 
-/** Marks our own git processes, so that looking for somebody else's does not find them. */
+/** Marks our own git processes: those that only read must not be taken for somebody at work. */
 export const GIT_MARK = 'SELFHEAL_GIT';
+export const READS = 'reads';
+export const CHANGES = 'changes';
 
 const SETTINGS: readonly string[] = [
   'core.hooksPath=/dev/null',
@@ -84,7 +86,7 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
   GIT_AUTHOR_EMAIL: 'selfheal@localhost',
   GIT_COMMITTER_NAME: 'selfheal',
   GIT_COMMITTER_EMAIL: 'selfheal@localhost',
-  [GIT_MARK]: '1',
+  [GIT_MARK]: READS,
 };
 
 /**

@@ -1,17 +1,20 @@
-// Who is at work in a repository right now: live git processes that are not ours, and who holds a lock file.
+// Who is at work in a repository right now: live git processes, and who holds a lock file.
 
 import type { ProcessInfo } from './contract.ts';
-import { GIT_MARK } from './git-command.ts';
+import { GIT_MARK, READS } from './git-command.ts';
 import { readDescriptor, readDescriptors, readPids, readProcess, readText, readVariable } from './proc.ts';
 
-/** Git programs of others that work in this work tree or git directory. As far as the kernel lets us see them. */
+/**
+ * Git programs that work in this work tree or git directory: those of others, and those of ours that change something (a
+ * step whose process was killed may leave one for a moment). As far as the kernel lets us see them.
+ */
 export async function gitProcesses(workTree: string, gitDirectory: string): Promise<readonly ProcessInfo[]> {
   const found: ProcessInfo[] = [];
   for (const pid of await readPids()) {
     if (!isGitName(await readDescriptor(`/proc/${pid}/exe`)) && !isGitName(await firstArgument(pid))) continue;
     const candidate = await readProcess(pid);
     if (!candidate || !worksIn(candidate, [workTree, gitDirectory])) continue;
-    if ((await readVariable(pid, GIT_MARK)) === null) found.push(candidate);
+    if ((await readVariable(pid, GIT_MARK)) !== READS) found.push(candidate);
   }
   return found;
 }

@@ -159,6 +159,7 @@ export interface RestoreRequest {
   readonly ours: readonly string[];
   /** Names temporary files; the same for every try. */
   readonly tag: string;
+  readonly sleep: (ms: number) => Promise<void>;
 }
 
 /** Puts everything back, from any state the step can have left. What stands in the way is kept in the snapshot folder. */
@@ -174,9 +175,17 @@ export async function restoreRepository(request: RestoreRequest): Promise<void> 
 
 const depth = (entry: SavedEntry): number => entry.name.split('/').length;
 
-async function requireNobodyAtWork({ saved }: RestoreRequest): Promise<void> {
-  const [worker] = await gitProcesses(saved.workTree, saved.gitDirectory);
-  if (worker) throw new EffectError('failed', `git process ${worker.pid} is at work in ${saved.workTree}`);
+/** The git of a step that was killed dies with it, but not in the same instant. */
+const WAITS = 25;
+const WAIT_MS = 200;
+
+async function requireNobodyAtWork({ saved, sleep }: RestoreRequest): Promise<void> {
+  for (let waits = 0; ; waits++) {
+    const [worker] = await gitProcesses(saved.workTree, saved.gitDirectory);
+    if (!worker) return;
+    if (waits === WAITS) throw new EffectError('failed', `git process ${worker.pid} is at work in ${saved.workTree}`);
+    await sleep(WAIT_MS);
+  }
 }
 
 /** Steps start with no lock there: one that is there now and that nobody works under is what our killed git left. */

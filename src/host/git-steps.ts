@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import { type EffectContext, EffectError, type Snapshot } from './contract.ts';
 import { readStatus } from './git.ts';
-import { git, type GitPlace, gitSaid, type OpenedPlace, openPlace } from './git-command.ts';
+import { CHANGES, git, GIT_MARK, type GitPlace, gitSaid, type OpenedPlace, openPlace } from './git-command.ts';
 import { pathOf, shownName, type StatusLines } from './git-names.ts';
 import { gitProcesses } from './git-processes.ts';
 import { repositoryDifferences, restoreRepository, saveRepository, type SavedRepository } from './git-save.ts';
@@ -96,8 +96,9 @@ export async function requireBystanders(place: GitPlace, record: StepRecord): Pr
 export async function undoStep(snapshot: Snapshot, context: EffectContext, ours: readonly string[]): Promise<void> {
   const { saved } = fromSnapshot(snapshot);
   const place = await placeFor(saved.workTree, context);
-  const { run, snapshotDirectory } = context;
-  await restoreRepository({ run, place, saved, snapshotDirectory, ours, tag: tagOf(context) });
+  const { run, snapshotDirectory, clock } = context;
+  const sleep = (ms: number): Promise<void> => clock.sleep(ms);
+  await restoreRepository({ run, place, saved, snapshotDirectory, ours, tag: tagOf(context), sleep });
 }
 
 export async function stepDifferences(snapshot: Snapshot, context: EffectContext): Promise<readonly string[]> {
@@ -107,7 +108,8 @@ export async function stepDifferences(snapshot: Snapshot, context: EffectContext
 
 /** Runs the one command of a step. What it says is for people; whether it worked is judged by the caller. */
 export async function change(place: GitPlace, context: EffectContext, args: readonly string[]): Promise<string | null> {
-  const answer = await git(context.run, place, args, { timeoutMs: CHANGE_MS, signal: context.signal });
+  const env = { [GIT_MARK]: CHANGES };
+  const answer = await git(context.run, place, args, { timeoutMs: CHANGE_MS, signal: context.signal, env });
   if (answer.timedOut) throw new EffectError('timeout', `git ${args[0]} did not end in time`);
   return answer.ok ? null : gitSaid(answer);
 }
