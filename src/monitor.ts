@@ -207,7 +207,12 @@ export class SelfHealingMonitor {
     const log = this.#log;
     const blind = new Map<string, BlindStreams[string]>();
     const flow = new WatchFlow({
-      sources: createSources(config, { supervisor, run: base.machine.run, ...(echo ? { echo } : {}) }),
+      sources: createSources(config, {
+        supervisor,
+        run: base.machine.run,
+        services: base.machine.probe.services,
+        ...(echo ? { echo } : {}),
+      }),
       detector: base.detector,
       incidents: new Incidents({ store, clock, node: config.node, redact: base.redact }),
       store,

@@ -2,17 +2,21 @@
 // the folder.
 
 import type { Config, ServiceConfig } from '../config/contract.ts';
-import type { Run, Supervisor } from '../host/contract.ts';
+import type { Run, ServiceProbe, Supervisor } from '../host/contract.ts';
 import type { Source } from './contract.ts';
 import { createFileSource } from './file.ts';
 import { createProcessSource } from './process.ts';
+import { createServiceSource } from './service.ts';
 
 export { createFileSource } from './file.ts';
 export { createProcessSource } from './process.ts';
+export { createServiceSource } from './service.ts';
 
 export interface SourceMeans {
   readonly supervisor: Supervisor;
   readonly run: Run;
+  /** Set: services that can be asked are looked at every check interval, whether or not they log. */
+  readonly services?: ServiceProbe;
   /** Gets every byte a supervised program writes. */
   readonly echo?: (stream: 'stdout' | 'stderr', bytes: Uint8Array) => void;
 }
@@ -39,5 +43,7 @@ function sourcesOf(service: ServiceConfig, config: Config, means: SourceMeans): 
         ignore: [`${config.state}/**`],
       }),
     );
+  if (means.services && (service.health || service.restart))
+    sources.push(createServiceSource({ service, probe: means.services, intervalMs: config.checkIntervalMs }));
   return sources;
 }
