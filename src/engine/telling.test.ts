@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createTelegramMemory } from '../chat/memory.ts';
 import { Secret } from '../config/secret.ts';
 import { advance, type Incident, type IncidentEvent } from '../core/incident.ts';
@@ -130,6 +130,15 @@ function aPlan(incident: Incident, changes: Partial<Plan> = {}): Plan {
 
 const texts = () => api.sent().map((m) => m.text);
 
+/** Resolves once the outbox has a message about the incident. */
+async function taken(id: string): Promise<void> {
+  const current = await store.incident(id);
+  const end = `#${current?.revision}`;
+  await vi.waitUntil(async () =>
+    (await store.outbox({})).some(({ notification: n }) => n.incident === id && n.id.endsWith(end)),
+  );
+}
+
 /** Resolves once nothing is waiting in the outbox any more. */
 async function settled(): Promise<void> {
   for (let quiet = 0; quiet < 3; ) {
@@ -181,7 +190,10 @@ describe('telling', () => {
 
   it('says a problem that is healed at once in one message', async () => {
     await begin();
+    clock.freeze();
     await heal(await put(anIncident()));
+    await taken('1');
+    clock.thaw();
     await settled();
     expect(texts()).toHaveLength(1);
     expect(texts()[0]).toContain('fixed');
@@ -189,10 +201,13 @@ describe('telling', () => {
 
   it('asks with what, why, exact steps, undo, risk and expiry', async () => {
     await begin();
+    clock.freeze();
     const incident = await put(anIncident());
     const plan = aPlan(incident);
     await store.savePlan(plan);
     await step(incident, { kind: 'plan-asks', plan: plan.id, fix: plan.fix, until: plan.expiresAt, reason: 'asks' });
+    await taken('1');
+    clock.thaw();
     await api.until(() => api.sent().length === 1);
     const [card] = api.sent();
     expect(card?.text).toContain('What: install wordtrim 1.2.0 into .venv');
@@ -232,15 +247,22 @@ describe('telling', () => {
   it('merges an outage of three days into one digest and keeps questions that can still be answered', async () => {
     await begin();
     await api.down();
+    clock.freeze();
     for (let i = 1; i <= 30; i++) {
       const incident = await put(anIncident({ id: String(i), service: `s${i % 3}` }));
       if (i % 2) await heal(incident);
     }
+    await taken('30');
+    clock.thaw();
+    await vi.waitUntil(async () => (await store.outbox({})).some((row) => row.tries > 0));
     clock.jump(3 * 24 * HOUR);
+    clock.freeze();
     const late = await put(anIncident({ id: '99', severity: 'high' }));
     const plan = aPlan(late);
     await store.savePlan(plan);
     await step(late, { kind: 'plan-asks', plan: plan.id, fix: plan.fix, until: plan.expiresAt, reason: 'asks' });
+    await taken('99');
+    clock.thaw();
     await api.up();
     await api.until(() => api.sent().length >= 2);
     await settled();
@@ -254,8 +276,11 @@ describe('telling', () => {
   it('says that it could not reach anybody, also when nothing new has happened since', async () => {
     await begin();
     await api.down();
+    clock.freeze();
     for (let i = 1; i <= 8; i++) await put(anIncident({ id: String(i) }));
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await taken('8');
+    clock.thaw();
+    await vi.waitUntil(async () => (await store.outbox({})).some((row) => row.tries > 0));
     clock.jump(3 * 24 * HOUR);
     await api.up();
     await api.until(() => api.sent().length > 0);

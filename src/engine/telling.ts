@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import type { Config } from '../config/contract.ts';
 import type { Clock } from '../core/clock.ts';
-import type { Incident } from '../core/incident.ts';
+import type { Incident, IncidentStateName } from '../core/incident.ts';
 import type { Notification, Urgency } from '../core/notification.ts';
 import type { Severity } from '../core/words.ts';
 import type { Notifier } from '../notifiers/contract.ts';
@@ -43,9 +43,9 @@ export interface Notice {
 
 export interface Telling {
   /**
-   * Takes in an incident as it is stored now; when the promise resolves, what people must hear of it is in the
-   * outbox. Call it after every stored change, in any order, as often as you like: the same revision tells nothing
-   * twice. Never rejects; what the store refuses is told later from what the store holds.
+   * Takes in an incident as it is stored now and returns at once: the store remembers it for us, and what a crash
+   * interrupts is told at the next start. Call it after every stored change, as often as you like: the same revision
+   * tells nothing twice, and of several changes in a moment the last one counts. Never rejects.
    */
   told(incident: Incident): Promise<void>;
   /** Stores other news. Never rejects. */
@@ -55,6 +55,10 @@ export interface Telling {
 }
 
 const SWEEP_MS = 10_000;
+/** After the signal to stop, changes are taken in this long. */
+const LAST_WORDS_MS = 1_000;
+/** Incidents told in a row before anything else may run. */
+const BREATH = 10;
 /** Counts are edited at most this often, more seldom the longer a problem lasts. */
 const COUNT_EVERY_MS = 20_000;
 const COUNT_SELDOM_MS = 600_000;
@@ -62,6 +66,7 @@ const COUNT_SELDOM_MS = 600_000;
 const KNOWN_CAP = 5_000;
 /** Looked at when starting: incidents that changed within this time may be untold. */
 const CATCH_UP_MS = 7 * 86_400_000;
+const UNFINISHED: readonly IncidentStateName[] = ['open', 'awaiting-approval', 'healing', 'verifying', 'needs-human'];
 const CATCH_UP_LIMIT = 20_000;
 const LONG_OVER_MS = 2 * 86_400_000;
 const ALIVE_EVERY_MS = 60_000;
@@ -86,10 +91,13 @@ class StoredTelling implements Telling {
   readonly #known = new Map<string, Told>();
   /** Incidents whose count alone has changed, with the time of the last edit. */
   readonly #counts = new Map<string, { at: number; dirty: boolean }>();
+  /** Changed and not yet told, in their newest form. */
+  readonly #waiting = new Map<string, Incident>();
   /** Incidents the store refused to tell about. */
   readonly #missed = new Set<string>();
   #queue: Promise<void> = Promise.resolve();
   #aliveAt = 0;
+  #tellUntil = Infinity;
 
   constructor(deps: TellingDeps) {
     this.#d = deps;
@@ -107,32 +115,52 @@ class StoredTelling implements Telling {
     );
   }
 
-  told(incident: Incident): Promise<void> {
-    return this.#inTurn(incident.id, () => this.#tell(incident));
+  async told(incident: Incident): Promise<void> {
+    const waiting = this.#waiting.get(incident.id);
+    if (waiting && waiting.revision > incident.revision) return;
+    this.#waiting.set(incident.id, incident);
+    if (this.#waiting.size === 1) void this.#inTurn(() => this.#tellWaiting());
   }
 
   notice(notice: Notice): Promise<void> {
-    return this.#inTurn(null, () => this.#notice(notice));
+    return this.#inTurn(() => this.#notice(notice));
   }
 
   async run(signal: AbortSignal): Promise<void> {
     const lanes = this.#lanes.map((lane) => lane.run(signal));
-    await this.#inTurn(null, () => this.#arrive());
-    await this.#catchUp();
+    await this.#inTurn(() => this.#arrive());
+    await this.#inTurn(() => this.#catchUp());
     while (!signal.aborted) {
       await this.#d.clock.sleep(SWEEP_MS, signal);
       if (!signal.aborted) await this.#sweep();
     }
+    // What is still waiting is in the store as well: the next start tells it.
+    this.#tellUntil = this.#d.clock.monotonic() + LAST_WORDS_MS;
     await Promise.all([...lanes, this.#queue]);
   }
 
-  /** One at a time: two changes of one incident must be told in their order. */
-  #inTurn(incident: string | null, work: () => Promise<void>): Promise<void> {
+  /** One after the other: two changes of one incident must be told in their order. Never rejects. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
     this.#queue = this.#queue.then(work).catch((error: unknown) => {
-      if (incident !== null) this.#missed.add(incident);
-      this.#d.log?.('a message could not be stored; it is told later', { incident, error: nameOf(error) });
+      this.#d.log?.('a message could not be stored; it is told later', { error: nameOf(error) });
     });
     return this.#queue;
+  }
+
+  async #tellWaiting(): Promise<void> {
+    for (let count = 1; this.#waiting.size > 0 && this.#d.clock.monotonic() < this.#tellUntil; count++) {
+      const [id, incident] = this.#waiting.entries().next().value as [string, Incident];
+      try {
+        await this.#tell(incident);
+      } catch (error) {
+        this.#missed.add(id);
+        this.#d.log?.('an incident could not be told; it is told later', { incident: id, error: nameOf(error) });
+      }
+      // A newer form may have come meanwhile: then this one goes round again.
+      if (this.#waiting.get(id) === incident) this.#waiting.delete(id);
+      // The store answers without ever leaving this turn of the loop: let others have theirs.
+      if (count % BREATH === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   async #tell(incident: Incident): Promise<void> {
@@ -211,9 +239,9 @@ class StoredTelling implements Telling {
 
   async #sweep(): Promise<void> {
     for (const id of [...this.#missed]) await this.#retell(id);
-    await this.#inTurn(null, () => this.#editCounts());
-    await this.#inTurn(null, () => this.#stayAlive());
-    await this.#inTurn(null, () => this.#sayAllQuiet());
+    await this.#inTurn(() => this.#editCounts());
+    await this.#inTurn(() => this.#stayAlive());
+    await this.#inTurn(() => this.#sayAllQuiet());
   }
 
   async #retell(id: string): Promise<void> {
@@ -224,9 +252,11 @@ class StoredTelling implements Telling {
 
   /** What a former process stored and did not live to tell. */
   async #catchUp(): Promise<void> {
-    const since = this.#d.clock.now() - CATCH_UP_MS;
-    const recent = await this.#d.store.incidents({ since, limit: CATCH_UP_LIMIT }).catch(() => []);
-    for (const incident of recent) if (!isLongOver(incident, this.#d.clock.now())) await this.told(incident);
+    const now = this.#d.clock.now();
+    const limit = CATCH_UP_LIMIT;
+    const unfinished = await this.#d.store.incidents({ states: UNFINISHED, limit });
+    const recent = await this.#d.store.incidents({ since: now - CATCH_UP_MS, states: ['resolved'], limit });
+    for (const incident of [...unfinished, ...recent]) if (!isLongOver(incident, now)) await this.told(incident);
   }
 
   /** What was told about problems that are long over need not be kept: one that comes back gets a new card. */

@@ -107,7 +107,8 @@ export class OwnerRig {
         apiRoot: this.api.url,
       },
       webhook: null,
-      quietHours: null,
+      // Never quiet (it ends when it begins), but the times in messages are the same on every machine.
+      quietHours: { from: '03:00', to: '03:00', timezone: 'UTC' },
       digestIntervalMs: 3_600_000,
       dashboard: null,
       gateway: null,

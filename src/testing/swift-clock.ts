@@ -7,14 +7,16 @@ import type { Clock } from '../core/clock.ts';
 interface Sleeper {
   readonly at: number;
   readonly wake: () => void;
-  timer: NodeJS.Timeout;
+  timer: NodeJS.Timeout | undefined;
 }
 
 export class SwiftClock implements Clock {
   readonly #speed: number;
   readonly #origin: number;
-  readonly #began = performance.now();
-  #jumped = 0;
+  /** Virtual time that has passed before `#since`. */
+  #passed = 0;
+  /** Real time since which the clock runs; null while it is frozen. */
+  #since: number | null = performance.now();
   readonly #sleepers = new Set<Sleeper>();
 
   /** @param speed virtual milliseconds per real one. */
@@ -28,7 +30,7 @@ export class SwiftClock implements Clock {
   }
 
   monotonic(): number {
-    return (performance.now() - this.#began) * this.#speed + this.#jumped;
+    return this.#passed + (this.#since === null ? 0 : (performance.now() - this.#since) * this.#speed);
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
@@ -40,24 +42,36 @@ export class SwiftClock implements Clock {
         signal?.removeEventListener('abort', wake);
         resolve();
       };
-      const sleeper: Sleeper = { at: this.monotonic() + ms, wake, timer: setTimeout(wake, this.#realMs(ms)) };
+      const sleeper: Sleeper = { at: this.monotonic() + ms, wake, timer: undefined };
       this.#sleepers.add(sleeper);
+      this.#arm(sleeper);
       signal?.addEventListener('abort', wake, { once: true });
     });
   }
 
   /** Time leaps forward; whoever is due wakes. */
   jump(ms: number): void {
-    this.#jumped += ms;
-    const now = this.monotonic();
-    for (const sleeper of [...this.#sleepers]) {
-      clearTimeout(sleeper.timer);
-      if (sleeper.at <= now) sleeper.wake();
-      else sleeper.timer = setTimeout(sleeper.wake, this.#realMs(sleeper.at - now));
-    }
+    this.#passed += ms;
+    for (const sleeper of [...this.#sleepers]) this.#arm(sleeper);
   }
 
-  #realMs(ms: number): number {
-    return Math.min(2 ** 31 - 1, Math.ceil(ms / this.#speed));
+  /** Time stands still until `thaw`, however long the machine takes. */
+  freeze(): void {
+    this.#passed = this.monotonic();
+    this.#since = null;
+    for (const sleeper of this.#sleepers) clearTimeout(sleeper.timer);
+  }
+
+  thaw(): void {
+    this.#since ??= performance.now();
+    for (const sleeper of [...this.#sleepers]) this.#arm(sleeper);
+  }
+
+  #arm(sleeper: Sleeper): void {
+    clearTimeout(sleeper.timer);
+    const left = sleeper.at - this.monotonic();
+    if (left <= 0) sleeper.wake();
+    else if (this.#since !== null)
+      sleeper.timer = setTimeout(sleeper.wake, Math.min(2 ** 31 - 1, Math.ceil(left / this.#speed)));
   }
 }
