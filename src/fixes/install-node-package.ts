@@ -136,7 +136,7 @@ function packageOf(module: string): string | null {
 }
 
 function isAboutNode({ file, exception }: Facts): boolean {
-  if (file !== undefined && /\.py$/.test(file)) return false;
+  if (file !== undefined && file.endsWith('.py')) return false;
   return exception === undefined || !/(?:^|\.)(?:ModuleNotFoundError|ImportError)$/.test(exception);
 }
 

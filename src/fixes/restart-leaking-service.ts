@@ -116,10 +116,10 @@ async function confirmFiles(root: ProcessInfo, probe: Probe): Promise<Finding> {
   let most = 'no process of it shows its descriptors';
   let share = 0;
   for (const process of await treeOf(probe, root)) {
-    const usage = await probe.processes.usage(process.pid);
-    if (usage?.openFiles == null || !usage.maxOpenFiles || usage.openFiles / usage.maxOpenFiles <= share) continue;
-    share = usage.openFiles / usage.maxOpenFiles;
-    most = `${named(process)} has ${usage.openFiles} of ${usage.maxOpenFiles} descriptors open`;
+    const { openFiles, maxOpenFiles } = (await probe.processes.usage(process.pid)) ?? {};
+    if (!openFiles || !maxOpenFiles || openFiles / maxOpenFiles <= share) continue;
+    share = openFiles / maxOpenFiles;
+    most = `${named(process)} has ${openFiles} of ${maxOpenFiles} descriptors open`;
   }
   return share >= NEARLY_ALL ? { confirmed: `${most}.` } : { refuted: `${most}: whatever leaked has let go` };
 }
