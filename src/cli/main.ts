@@ -253,7 +253,7 @@ function wholeNumber(text: string): number {
 
 const WATCH_HELP = 'Prints one line `selfheal ready` once it follows its sources. Everything else goes to stderr.';
 const RUN_HELP =
-  'Needs no configuration file. Everything behind `--` is the command; its output is watched and passed on.\n' +
+  'Needs no configuration file. Everything behind `--` is the command; its output is watched.\n' +
   'Example: selfheal run -- python agent.py';
 const SCAN_HELP =
   'Reads plain and .gz files in the order given; `-` is standard input. Without a file: the logs of the configuration.\n' +

@@ -109,6 +109,13 @@ export function openWorld(kind: AgentKind, { kit }: DrillWorld, operations: Oper
     task: (name) => kit.write(`tasks/${name}`, `${name}\n`),
     stop: async () => void (await operations.control(kind.name, 'stop', 'demo')),
     start: async () => void (await operations.control(kind.name, 'start', 'demo')),
-    pid: async () => (await operations.status()).services.find((s) => s.name === kind.name)?.pid ?? 0,
+    pid: () => pidOf(kind.name, operations),
   };
+}
+
+/** Throws when the agent does not run: a signal to "process 0" would hit everybody near us. */
+async function pidOf(agent: string, operations: Operations): Promise<number> {
+  const pid = (await operations.status()).services.find((service) => service.name === agent)?.pid;
+  if (!pid) throw new Error(`${agent} is not running`);
+  return pid;
 }
