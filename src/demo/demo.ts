@@ -138,12 +138,14 @@ class Stage {
     const deadline = Date.now() + SCENE_MS;
     for (;;) {
       const all = await operations.incidents({ all: true });
-      const found = all.find(
+      const found = all.filter(
         (i) => i.service === kind.name && act.types.includes(i.type) && Date.parse(i.lastSeen) >= since,
       );
-      const over = found && (found.state === 'resolved' || found.state === 'needs-human');
-      if (over || Date.now() > deadline || this.#options.signal.aborted)
-        return found ? operations.incident(found.id) : null;
+      // One fault may be reported as several problems: the story is that of the one that was acted on.
+      const ends = found.filter((i) => i.state === 'needs-human' || (i.state === 'resolved' && i.outcome !== null));
+      const told = ends[0] ?? found[0];
+      if (ends.length > 0 || Date.now() > deadline || this.#options.signal.aborted)
+        return told ? operations.incident(told.id) : null;
       await systemClock.sleep(100, this.#options.signal);
     }
   }

@@ -21,8 +21,9 @@ export function completeFacts(type: ErrorType, matched: Loose, said: Utterance, 
   );
   const frame = trace?.frames.at(-1);
   if (frame?.file && !/^(?:node:|<|internal\/|\[)/.test(frame.file)) {
-    put('file', frame.file);
-    if (facts.file === frame.file) put('sourceLine', frame.line);
+    const file = pathOfUrl(frame.file);
+    put('file', file);
+    if (facts.file === file) put('sourceLine', frame.line);
   }
   if (CALLS.has(type)) {
     put('status', reading.structured?.status ?? firstOf(texts, statusIn));
@@ -33,6 +34,16 @@ export function completeFacts(type: ErrorType, matched: Loose, said: Utterance, 
   if (NETWORK.has(type)) addAddress(facts, put, texts, reading);
   if (FILES.has(type)) put('path', reading.structured?.path ?? firstOf(texts, pathIn));
   return clean(facts);
+}
+
+/** Node names ES modules by URL. What is no such URL stays as it is. */
+function pathOfUrl(file: string): string {
+  if (!file.startsWith('file:///')) return file;
+  try {
+    return decodeURIComponent(file.slice('file://'.length));
+  } catch {
+    return file;
+  }
 }
 
 const CALLS = new Set<ErrorType>([

@@ -7,7 +7,7 @@ import type { Config, ServiceConfig } from '../config/contract.ts';
 import type { Incident } from '../core/incident.ts';
 import type { Outcome } from '../core/outcome.ts';
 import { hashedText } from '../core/plan.ts';
-import { propose, type Diagnosis, type Fix } from '../fixes/contract.ts';
+import { notApplicable, propose, type Diagnosis, type Fix } from '../fixes/contract.ts';
 import type { Probe } from '../host/contract.ts';
 import type { Store } from '../store/contract.ts';
 import { openStore } from '../store/index.ts';
@@ -341,7 +341,7 @@ describe('the planner', () => {
     await fixer().step(id, signal);
     expect(await store.incident(id)).toMatchObject({
       state: { name: 'needs-human' },
-      reason: 'no fix fits: the diagnosis failed: a bug',
+      reason: 'no fix fits (rewrite: the diagnosis failed: a bug)',
     });
   });
 
@@ -354,6 +354,48 @@ describe('the planner', () => {
         .update(hashedText(plan as NonNullable<typeof plan>))
         .digest('hex'),
     );
+  });
+
+  describe('when one fault was reported as several problems', () => {
+    const sameFault = { fingerprint: { version: 1, kind: 'k', place: 'other', template: '' } } as const;
+
+    /** The first incident, repaired and checked; its proof is still to come. */
+    async function repaired(): Promise<string> {
+      const first = await incident();
+      answers = { act: [acted] };
+      await fixer().step(first, signal);
+      return first;
+    }
+
+    it('closes the others with the one whose repair took them away', async () => {
+      const first = await repaired();
+      const other = await incident(sameFault);
+      diagnosis = () => notApplicable('nothing is wrong any more');
+      await fixer().step(other, signal);
+      expect(await store.incident(other)).toMatchObject({ state: { name: 'open' } });
+      expect((await store.incident(other))?.reason).toMatch(/waits for the proof of incident/);
+      clock.advance(SETTLE_MS + 1_000);
+      answers = { verify: [outcome('fixed')] };
+      await fixer().step(first, signal);
+      await fixer().step(other, signal);
+      expect(await store.incident(other)).toMatchObject({
+        state: { name: 'resolved', by: 'cause' },
+        causedBy: first,
+        outcome: null,
+      });
+    });
+
+    it('leaves one that was seen again since to a person', async () => {
+      const first = await repaired();
+      clock.advance(SETTLE_MS + 1_000);
+      answers = { verify: [outcome('fixed')] };
+      await fixer().step(first, signal);
+      clock.advance(1_000);
+      const other = await incident({ ...sameFault, lastSeen: clock.now() });
+      diagnosis = () => notApplicable('nothing is wrong that I know of');
+      await fixer().step(other, signal);
+      expect(await state(other)).toBe('needs-human');
+    });
   });
 
   it('heals the full disk before what the full disk explains', async () => {

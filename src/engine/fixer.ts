@@ -242,6 +242,11 @@ export class AutoFixer {
         return;
       case 'refused':
         return this.#refused(incident, considered);
+      case 'healed-with': {
+        const { reason, incident: cause } = considered;
+        await this.#change(incident.id, { kind: 'cleared', at: now, by: 'cause', reason, cause, outcome: null }, null);
+        return;
+      }
       case 'nothing':
         if (TRANSIENT.has(incident.type)) return this.#waitItOut(incident, considered.reason);
         await this.#change(

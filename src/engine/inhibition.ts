@@ -19,6 +19,9 @@ const CRASH_FOLLOWS_MS = 3_000;
 /** A log file is flushed later than a process is reaped: wait this long for the reason of a crash. */
 export const CRASH_GRACE_MS = 1_200;
 
+/** Kin speak up together: a problem of a minute before its healer's first sign is another matter. */
+const KIN_MS = 60_000;
+
 const ACTIVE = new Set(['open', 'awaiting-approval', 'healing', 'verifying', 'needs-human']);
 
 /** The active incident that explains this one and has to be healed first, or null. */
@@ -29,6 +32,29 @@ export function causeOf(incident: Incident, others: readonly Incident[], now: nu
     if (ON_HOST[other.type]?.includes(incident.type)) return other;
   }
   return null;
+}
+
+/** An incident whose repair was carried out and checked, and when. */
+export interface Repaired {
+  readonly incident: Incident;
+  readonly at: number;
+  /** Error types the fix handles. */
+  readonly handles: readonly ErrorType[];
+}
+
+/**
+ * The repair that took this incident away too: git says one conflict in five lines, and each is a problem of its own until
+ * the merge is ended. One that was seen again since the repair is not explained by it.
+ */
+export function healedWith(incident: Incident, repaired: readonly Repaired[]): Repaired | null {
+  const isHealer = ({ incident: other, at, handles }: Repaired): boolean =>
+    other.id !== incident.id &&
+    other.node === incident.node &&
+    other.service === incident.service &&
+    handles.includes(incident.type) &&
+    at >= incident.lastSeen &&
+    incident.lastSeen >= other.firstSeen - KIN_MS;
+  return repaired.find(isHealer) ?? null;
 }
 
 /**

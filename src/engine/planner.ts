@@ -10,7 +10,7 @@ import type { Diagnosis, Fix, Proposal } from '../fixes/contract.ts';
 import type { Probe } from '../host/contract.ts';
 import { VALUE_KEYS, type LedgerRow, type Pause, type Store } from '../store/contract.ts';
 import { objection, type Breaker } from './guards.ts';
-import { causeOf } from './inhibition.ts';
+import { causeOf, healedWith, type Repaired } from './inhibition.ts';
 
 /** What the planner makes of an incident. */
 export type Considered = {
@@ -20,6 +20,8 @@ export type Considered = {
   | { readonly kind: 'plan'; readonly plan: Plan }
   | { readonly kind: 'refused'; readonly reason: string; readonly trips: boolean }
   | { readonly kind: 'later'; readonly until: number; readonly reason: string }
+  /** Another incident's repair took it away: proven there, and it was not seen since. */
+  | { readonly kind: 'healed-with'; readonly incident: string; readonly reason: string }
   /** No fix of the catalogue fits. */
   | { readonly kind: 'nothing'; readonly reason: string }
 );
@@ -87,7 +89,34 @@ export class Planner {
       const decision = this.#decide(fix, diagnosis.proposal, autonomy, early?.reason ?? null);
       return { kind: 'plan', plan: await this.#freeze(incident, fix, service, diagnosis.proposal, decision), asked };
     }
-    return { kind: 'nothing', reason: nothingFits(asked), asked };
+    return (await this.#healedWith(incident, asked)) ?? { kind: 'nothing', reason: nothingFits(asked), asked };
+  }
+
+  async #healedWith(incident: Incident, asked: Considered['asked']): Promise<Considered | null> {
+    const repaired = await this.#repaired(incident.service);
+    const healer = healedWith(incident, repaired)?.incident;
+    if (!healer) return null;
+    if (healer.state.name === 'verifying') {
+      const reason = `waits for the proof of incident ${healer.id}, whose repair may have taken it away too`;
+      return { kind: 'later', until: healer.state.quietUntil + 1_000, reason, asked };
+    }
+    const reason = `not seen since incident ${healer.id} was healed (${healer.reason})`;
+    return { kind: 'healed-with', incident: healer.id, reason, asked };
+  }
+
+  /** What was repaired on this service within a day. A repair that is proven was done a settle time before its proof. */
+  async #repaired(service: string): Promise<readonly Repaired[]> {
+    const { store, clock, fixes } = this.#deps;
+    const found: Repaired[] = [];
+    for (const incident of await store.incidents({ service, since: clock.now() - DAY_MS, limit: 200 })) {
+      const { state, outcome } = incident;
+      const handles = fixes.find((fix) => fix.name === incident.fix)?.handles ?? [];
+      if (state.name === 'verifying') found.push({ incident, at: state.since, handles });
+      if (state.name !== 'resolved' || outcome?.kind !== 'fixed' || !outcome.plan) continue;
+      const plan = await store.plan(outcome.plan);
+      if (plan) found.push({ incident, at: outcome.at - plan.settleMs, handles });
+    }
+    return found;
   }
 
   /** Fixes for the problem itself first, then for what it has brought about. */
@@ -287,8 +316,8 @@ function said(diagnosis: Diagnosis): string {
 }
 
 function nothingFits(asked: readonly { fix: string; said: string }[]): string {
-  const last = asked.at(-1);
-  return last ? `no fix fits: ${last.said}` : 'no fix is known for this';
+  const all = asked.map(({ fix, said }) => `${fix}: ${said}`).join('; ');
+  return asked.length > 0 ? `no fix fits (${all})` : 'no fix is known for this';
 }
 
 function newestFirst(rows: readonly LedgerRow[]): readonly LedgerRow[] {

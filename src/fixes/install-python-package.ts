@@ -77,6 +77,13 @@ export default defineFix({
       expect: 'refused',
     },
     {
+      given: 'a Node project misses a module, and the log does not name the language',
+      world: (kit) => kit.write('main.mjs', "import 'wordtrim';\n"),
+      facts: { module: 'wordtrim' },
+      type: 'import_error',
+      expect: 'not-applicable',
+    },
+    {
       given: 'the module can be imported by now',
       world: async (kit) => {
         await kit.write('main.py', 'import wordtrim\n');
@@ -97,7 +104,10 @@ async function diagnose({ incident, service, probe }: FixContext) {
   if (!MODULE.test(module)) return refuse('what the log calls a module is no module name; nothing is installed for it');
 
   const environment = await python.environment(service);
-  if (environment === null) return refuse('the service has no venv of its own, and the system Python is never changed');
+  if (environment === null)
+    return isSurelyPython(incident.facts)
+      ? refuse('the service has no venv of its own, and the system Python is never changed')
+      : notApplicable('nothing says that Python misses it, and the service has no venv');
   if (await python.isStandard(environment, module)) return refuse(`${module} is part of Python itself, not a package`);
   const own = await python.ownModule(service.directory, module);
   if (own !== null) return refuse(`${module} is the project's own (${own}): not a missing package`);
@@ -135,6 +145,10 @@ const RETRY_MS = 60_000;
 function isAboutPython({ file, exception }: Facts): boolean {
   if (file !== undefined && /\.[cm]?[jt]sx?$/.test(file)) return false;
   return exception === undefined || /(?:^|\.)(?:ModuleNotFoundError|ImportError)$/.test(exception);
+}
+
+function isSurelyPython({ file, exception }: Facts): boolean {
+  return exception !== undefined || (file !== undefined && file.endsWith('.py'));
 }
 
 /** True when Python says that this very module, or a package on the way to it, is not there. */
