@@ -153,12 +153,22 @@ export class AutoFixer {
     return outcome;
   }
 
-  /** Starts what is due, and returns how long nothing else will be. */
+  /**
+   * Starts what is due, and returns how long nothing else will be. What was begun is finished first, then whoever has
+   * waited longest: nobody who asks again and again keeps the others of its service waiting.
+   */
   async #sweep(signal: AbortSignal): Promise<number> {
     const { store, clock } = this.#deps;
     let restMs = IDLE_MS;
-    for (const incident of await store.incidents({ states: WORKING, limit: 1_000 })) {
-      const dueInMs = (await this.#dueAt(incident)) - clock.now();
+    const waiting = await Promise.all(
+      (await store.incidents({ states: WORKING, limit: 1_000 })).map(async (incident) => {
+        const begun = incident.state.name === 'healing' || incident.state.name === 'verifying';
+        return { incident, begun, dueAt: await this.#dueAt(incident) };
+      }),
+    );
+    waiting.sort((a, b) => Number(b.begun) - Number(a.begun) || a.dueAt - b.dueAt);
+    for (const { incident, dueAt } of waiting) {
+      const dueInMs = dueAt - clock.now();
       if (dueInMs > 0) restMs = Math.min(restMs, dueInMs);
       else if (this.#running.has(incident.service)) continue;
       else if (signal.aborted || this.#running.size >= AT_ONCE) break;

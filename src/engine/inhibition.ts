@@ -1,6 +1,7 @@
 // Causes before symptoms. A full disk explains a failing database; a missing module explains
 // the crash right after it. Healing the symptom first only makes noise.
 
+import type { Facts } from '../core/facts.ts';
 import type { Incident } from '../core/incident.ts';
 import type { ErrorType } from '../core/words.ts';
 
@@ -52,9 +53,17 @@ export function healedWith(incident: Incident, repaired: readonly Repaired[]): R
     other.node === incident.node &&
     other.service === incident.service &&
     handles.includes(incident.type) &&
+    mayBeOne(other.facts, incident.facts) &&
     at >= incident.lastSeen &&
     incident.lastSeen >= other.firstSeen - KIN_MS;
   return repaired.find(isHealer) ?? null;
+}
+
+/** Facts that name what is broken. Two modules that are missing are two problems, whatever the first repair did. */
+const SUBJECTS = ['module', 'package', 'path', 'host', 'port', 'env', 'attribute', 'provider'] as const;
+
+function mayBeOne(a: Facts, b: Facts): boolean {
+  return SUBJECTS.every((name) => a[name] === undefined || b[name] === undefined || a[name] === b[name]);
 }
 
 /**

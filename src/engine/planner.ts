@@ -50,6 +50,8 @@ const RUN_EXPIRES_MS = 600_000;
 const ASK_EXPIRES_MS = { safe: 12 * 3_600_000, reversible: 12 * 3_600_000, risky: 3_600_000 } as const;
 const DIAGNOSIS_MS = 120_000;
 const UP_FOR_MS = 2_000;
+/** A proof is looked for this long after its settle time. */
+const PROOF_MS = 1_000;
 
 export class Planner {
   readonly #deps: PlannerDeps;
@@ -60,6 +62,13 @@ export class Planner {
 
   /** Finds the first fix that fits and returns its plan with a decision, or the reason why there is none. */
   async consider(incident: Incident, options: ConsiderOptions = {}): Promise<Considered> {
+    const considered = await this.#ask(incident, options);
+    const isStuck = considered.kind === 'nothing' || (considered.kind === 'refused' && !considered.trips);
+    if (!isStuck || options.requestedByPerson) return considered;
+    return (await this.#healedWith(incident, considered.asked)) ?? considered;
+  }
+
+  async #ask(incident: Incident, options: ConsiderOptions): Promise<Considered> {
     const asked: { fix: string; said: string }[] = [];
     const service = this.#deps.config.services.find((s) => s.name === incident.service);
     if (!service) return { kind: 'nothing', reason: `service ${incident.service} is not configured`, asked };
@@ -89,7 +98,7 @@ export class Planner {
       const decision = this.#decide(fix, diagnosis.proposal, autonomy, early?.reason ?? null);
       return { kind: 'plan', plan: await this.#freeze(incident, fix, service, diagnosis.proposal, decision), asked };
     }
-    return (await this.#healedWith(incident, asked)) ?? { kind: 'nothing', reason: nothingFits(asked), asked };
+    return { kind: 'nothing', reason: nothingFits(asked), asked };
   }
 
   async #healedWith(incident: Incident, asked: Considered['asked']): Promise<Considered | null> {
@@ -98,7 +107,8 @@ export class Planner {
     if (!healer) return null;
     if (healer.state.name === 'verifying') {
       const reason = `waits for the proof of incident ${healer.id}, whose repair may have taken it away too`;
-      return { kind: 'later', until: healer.state.quietUntil + 1_000, reason, asked };
+      const until = Math.max(healer.state.quietUntil, this.#deps.clock.now()) + PROOF_MS;
+      return { kind: 'later', until, reason, asked };
     }
     const reason = `not seen since incident ${healer.id} was healed (${healer.reason})`;
     return { kind: 'healed-with', incident: healer.id, reason, asked };
