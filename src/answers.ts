@@ -41,9 +41,14 @@ export interface StatusAnswer {
 }
 
 export interface HealthAnswer {
+  /** True only when everything is well and somebody is looking: never of a host that nobody watches. */
   readonly healthy: boolean;
+  /** Is the monitor running? */
+  readonly watching: boolean;
+  /** Sources that cannot be read right now, with the reason. */
+  readonly blind: readonly string[];
   readonly minutes: number;
-  /** Occurrences, not incidents. */
+  /** Problems seen within that time; one that was reported a hundred times is one. */
   readonly errors: number;
   readonly autoFixable: number;
   readonly bySeverity: Readonly<Record<Severity, number>>;

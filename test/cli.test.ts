@@ -276,7 +276,8 @@ describe('questions', () => {
   it.each(['status', 'health', 'errors', 'report', 'history'])('%s --json is one document', async (command) => {
     write('selfheal.yaml', 'services: {a: {}}');
     const { code, stdout, stderr } = await selfheal([command, '--json']);
-    expect(code).toBe(command === 'status' ? 3 : 0);
+    // Nobody is watching: how selfheal is, and whether all is well, cannot be said.
+    expect(code).toBe(['status', 'health'].includes(command) ? 3 : 0);
     expect(jsonLines(stdout)).toHaveLength(1);
     expect(stderr).toBe('');
     expect((await selfheal([command])).stdout).not.toBe('');

@@ -74,8 +74,13 @@ export class Questions {
     const bySeverity: Record<Severity, number> = { critical: 0, high: 0, medium: 0, low: 0 };
     for (const i of errors.incidents) bySeverity[i.severity] += 1;
     const ill = services.some((s) => s.health.passed === false || s.running === false);
+    const { running: watching } = await this.#d.daemon();
+    const sights = watching ? await this.#d.store.value<BlindStreams>(VALUE_KEYS.blind) : null;
+    const blind = Object.entries(sights ?? {}).map(([id, { reason }]) => `${id}: ${reason}`);
     return {
-      healthy: !ill && active.every((i) => i.severity === 'low'),
+      healthy: watching && blind.length === 0 && !ill && active.every((i) => i.severity === 'low'),
+      watching,
+      blind,
       minutes,
       errors: errors.total,
       autoFixable: errors.autoFixable,

@@ -44,8 +44,15 @@ export function healthLines(answer: HealthAnswer): readonly string[] {
     ...section('Recent Errors:', answer.recent.map(recentLine)),
     ...section('Services:', answer.services.map(serviceLine)),
     '',
-    answer.healthy ? '✅ All is well.' : '❌ Not healthy.',
+    ...verdictLines(answer),
   ];
+}
+
+/** Nobody who does not look may say that all is well. */
+function verdictLines({ healthy, watching, blind }: HealthAnswer): readonly string[] {
+  if (healthy) return ['✅ All is well.'];
+  if (!watching) return ['⚠️ selfheal is not running: nothing is watched now. Start it with: selfheal watch'];
+  return [...blind.map((source) => `🙈 Cannot read ${oneLine(source, 160)}`), '❌ Not healthy.'];
 }
 
 /** The specification's answer to `show errors`. */

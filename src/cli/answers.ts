@@ -13,6 +13,7 @@ export function health(context: CliContext, options: MinutesOptions): Promise<Ex
   return ask(context, options, async (operations) => {
     const found = await operations.health({ minutes: options.minutes });
     await answer(context, options, found, healthLines);
+    if (!found.watching) return EXIT.unreachable;
     return found.healthy ? EXIT.ok : EXIT.badNews;
   });
 }
