@@ -47,7 +47,7 @@ describe('a decision by button', () => {
     expect(await press(asked, 'Approve')).toBe('✅ approved: install wordtrim 1.2.0 into .venv');
     await rig.reaches(id, 'resolved');
     await rig.delivered();
-    expect(asked.text).toContain('Approved by telegram:1001');
+    expect(asked.text).toContain('Approved by user 1001');
     expect(asked.text).toContain('Fixed at');
     expect(labels(asked)).toEqual(['Details']);
     expect(rig.texts().some((text) => text.startsWith('✅ #1 agent · import_error: fixed'))).toBe(true);
@@ -63,7 +63,7 @@ describe('a decision by button', () => {
     expect(await press(asked, 'Deny')).toContain('denied');
     await rig.reaches(id, 'needs-human');
     await rig.delivered();
-    expect(asked.text).toContain('Denied by telegram:1001');
+    expect(asked.text).toContain('Denied by user 1001');
     expect(labels(asked)).toEqual(['Details']);
     expect(await rig.store.ledger({})).toEqual([]);
   });
@@ -234,10 +234,10 @@ describe('commands', () => {
     const errors = (await ask('Show Errors')).text;
     for (const part of ['📊 Error Report (Last Hour)', 'Total Errors: 2', 'By Type:', '• import_error: 1'])
       expect(errors).toContain(part);
-    expect((await ask('show error report')).text).toContain('Success rate:');
+    expect((await ask('show error report')).text).toContain('Fixes so far:');
     expect((await ask('status')).text).toContain('selfheal runs (pid 4711)');
     expect((await ask('incidents')).text).toContain('#1 agent import_error');
-    expect((await ask('incident 1')).text).toContain('State: awaiting-approval');
+    expect((await ask('incident 1')).text).toContain('State: waits for you');
     expect((await ask('plan 1')).text).toContain('Risk: reversible');
     expect((await ask('logs 1')).text).toContain('agent.log line 12');
     expect((await ask('why 1')).text).toContain('Because:');
@@ -273,8 +273,8 @@ describe('commands', () => {
 
   it('pause and resume all acting', async () => {
     await begin();
-    expect((await ask('pause for maintenance')).text).toContain('Watching goes on');
-    expect((await ask('status')).text).toContain('⏸ Paused by telegram:1001');
+    expect((await ask('pause for maintenance')).text).toContain('watching goes on');
+    expect((await ask('status')).text).toContain('⏸ Paused by user 1001');
     expect((await ask('resume')).text).toContain('✅');
   });
 

@@ -281,6 +281,12 @@ export class OwnerRig {
     }
   }
 
+  /** Resolves once a message could not be delivered. */
+  async tried(): Promise<void> {
+    while (!(await this.store.outbox({})).some((row) => row.tries > 0))
+      await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+
   /** Texts of the bot's messages, oldest first. */
   texts(chat?: number): readonly string[] {
     return this.api.sent(chat).map((message) => message.text);

@@ -374,6 +374,7 @@ export class FakeTelegram {
     return new Promise((resolve, reject) => {
       const end = () => {
         clearTimeout(timer);
+        request.socket.off('close', end);
         if (this.#poll === poll) this.#poll = null;
       };
       const give = () => {
