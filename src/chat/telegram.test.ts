@@ -251,7 +251,7 @@ describe('commands', () => {
     await begin({ config: { services: [{ ...service('agent'), fixes: { 'install-package': 'auto' } }] } });
     await rig.breaks({ state: { name: 'open', notBefore: rig.clock.now() + HOUR } });
     rig.script.hands = async (plan, verb) => {
-      await vi.waitUntil(() => rig.texts().some((text) => text.includes('Working on it')));
+      await vi.waitUntil(() => rig.texts().some((text) => text.includes('Working on it')), { timeout: 30_000 });
       return rig.scripted(plan, verb);
     };
     rig.api.say('fix errors');
@@ -472,7 +472,7 @@ describe('hostile text', () => {
     await rig.api.down();
     await rig.breaks();
     rig.clock.jump(MINUTE);
-    await vi.waitUntil(() => rig.said.length > 0);
+    await vi.waitUntil(() => rig.said.length > 0, { timeout: 30_000 });
     const secret = token.slice(5);
     expect(JSON.stringify(rig.api.messages)).not.toContain(secret);
     expect(rig.said.join('\n')).not.toContain(secret);
