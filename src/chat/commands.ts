@@ -100,12 +100,7 @@ export async function answer(
     case 'silence':
       return { lines: [actionLine(await operations.silence(command.id, command.forMs, person))] };
     case 'pause':
-      return {
-        lines: [
-          actionLine(await operations.pause(person, command.reason)),
-          'Watching goes on. "resume" lets me act again.',
-        ],
-      };
+      return { lines: [actionLine(await operations.pause(person, command.reason))] };
     case 'resume':
       return { lines: [actionLine(await operations.resume(person))] };
     case 'why':

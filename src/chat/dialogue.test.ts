@@ -1,20 +1,28 @@
 // Talks to selfheal as its owner would and writes the dialogue down: docs/telegram.md is this test's output,
-// so the page can show nothing that the program does not say. `npx vitest run src/chat/dialogue -u` renews it.
+// so the page and its picture can show nothing that the program does not say. `npx vitest run src/chat/dialogue -u` renews it.
 
 import { expect, it } from 'vitest';
+import { chatPicture } from '../testing/chat-picture.ts';
 import { OWNER, OwnerRig, service, type RigOptions } from '../testing/owner-rig.ts';
 import type { FakeButton, FakeMessage } from '../testing/telegram.ts';
 
 const HOUR = 3_600_000;
 
+type Picture = Parameters<typeof chatPicture>[0][number];
+
 class Scribe {
   readonly #lines: string[] = [];
+  readonly pictures: Picture[] = [];
 
   heading(text: string, ...about: string[]): void {
     this.#lines.push(`## ${text}`, '', ...about.flatMap((line) => [line, '']));
   }
   talk(lines: readonly string[]): void {
     this.#lines.push('```text', ...lines, '```', '');
+  }
+  /** Kept as it is now: cards are edited later. */
+  draw({ text, entities, buttons }: FakeMessage): void {
+    this.pictures.push({ text: stable(text), entities, buttons });
   }
   get page(): string {
     return `${this.#lines.join('\n').trimEnd()}\n`;
@@ -41,7 +49,7 @@ function stable(text: string): string {
     .replace(/(\d\d):\d\d UTC/g, '$1:00 UTC')
     .replace(/(plan) [0-9a-f]{12}/gi, '$1 5c1f0a7e9b24')
     .replace(/Fingerprint \S+/, 'Fingerprint p1')
-    .replace(/(first|last) \d+ (?:s|min) ago/g, '$1 5 s ago')
+    .replace(/(Seen once,|first|last) \d+ (?:s|min) ago/g, '$1 5 s ago')
     .replace(/sent \d+ min ago/, 'sent 6 min ago');
 }
 
@@ -54,18 +62,11 @@ async function world(options: RigOptions, tell: (rig: OwnerRig) => Promise<void>
   }
 }
 
-async function ask(
-  rig: OwnerRig,
-  text: string,
-  options: Parameters<OwnerRig['api']['say']>[1] = {},
-): Promise<readonly string[]> {
-  const before = rig.api.sent().length;
-  // However slow this machine is: the answer comes at once.
-  rig.clock.freeze();
-  rig.api.say(text, options);
-  await rig.api.until(() => rig.api.sent().length > before);
-  rig.clock.thaw();
-  return [`You: ${text}`, ...shown(rig.api.sent()[before] as FakeMessage)];
+async function ask(rig: OwnerRig, text: string, options: Parameters<OwnerRig['ask']>[1] = {}): Promise<string[]> {
+  const answer = await rig.ask(text, options);
+  // What takes longer is answered at once and edited later.
+  const edited = answer.past.length > 0 ? [`selfheal: ${answer.past[0]}`, '(a little later the message says)'] : [];
+  return [`You: ${text}`, ...edited, ...shown(answer)];
 }
 
 async function card(rig: OwnerRig, has: string): Promise<FakeMessage> {
@@ -89,7 +90,6 @@ const COMMANDS = [
   'plan 1',
   'logs 1',
   'why 1',
-  'history',
   'pull latest from git',
   'silence 2 2h',
   'pause for maintenance',
@@ -109,6 +109,8 @@ async function commands(scribe: Scribe): Promise<void> {
     await card(rig, 'may I fix it?');
     for (const command of COMMANDS) scribe.talk(await ask(rig, command));
   });
+  await fixing(scribe);
+  await deciding(scribe);
   scribe.heading('What is not understood', 'A slip in a word that changes something gets a suggestion, never an act.');
   await world({}, async (rig) => {
     scribe.talk(await ask(rig, 'aprove 7'));
@@ -123,6 +125,44 @@ async function commands(scribe: Scribe): Promise<void> {
   });
 }
 
+/** What takes a while: the clock runs. */
+async function fixing(scribe: Scribe): Promise<void> {
+  scribe.heading('Fixing and taking back', 'What takes longer says so, and the same message becomes the answer.');
+  const auto = [{ ...service('agent'), fixes: { 'install-package': 'auto' as const } }];
+  await world({ config: { services: auto } }, async (rig) => {
+    await rig.breaks({ state: { name: 'open', notBefore: rig.clock.now() + HOUR } });
+    const patient = { ...rig.script };
+    rig.script.hands = async (plan, verb) => {
+      await rig.api.until(() => rig.texts().some((text) => text.includes('Working on it')));
+      return patient.hands(plan, verb);
+    };
+    scribe.talk(await ask(rig, 'fix errors', { takes: 'Auto-Fix Complete' }));
+    rig.script.hands = patient.hands;
+    await card(rig, ': fixed');
+    scribe.talk(await ask(rig, 'history'));
+    scribe.talk(await ask(rig, 'show error report'));
+    rig.script.hands = async (plan, verb) => {
+      await rig.api.until(() => rig.texts().filter((text) => text.includes('Working on it')).length > 0);
+      return patient.hands(plan, verb);
+    };
+    scribe.talk(await ask(rig, 'rollback 1', { takes: '✅ #1: taken back' }));
+  });
+}
+
+async function deciding(scribe: Scribe): Promise<void> {
+  scribe.heading('Deciding by word', 'The words hold for the plan that waits at that moment, as the buttons do.');
+  await world({ config: { services: [service('agent'), service('worker')] } }, async (rig) => {
+    await rig.breaks();
+    await rig.breaks({ service: 'worker' });
+    await rig.reaches('1', 'awaiting-approval');
+    await rig.reaches('2', 'awaiting-approval');
+    await rig.delivered();
+    scribe.talk(await ask(rig, 'approve'));
+    scribe.talk(await ask(rig, 'approve 1'));
+    scribe.talk(await ask(rig, 'deny 2'));
+  });
+}
+
 async function approval(scribe: Scribe): Promise<void> {
   scribe.heading(
     'A decision',
@@ -132,17 +172,17 @@ async function approval(scribe: Scribe): Promise<void> {
     await rig.breaks();
     const asked = await card(rig, 'may I fix it?');
     scribe.talk(shown(asked));
-    const press = rig.api.press(asked, 'Approve');
-    await rig.api.until(() => press.answers.length > 0);
+    scribe.draw(asked);
+    const told = await rig.press(asked, 'Approve');
     await rig.reaches('1', 'resolved');
     const result = await card(rig, ': fixed');
     await rig.api.until(() => asked.text.includes('Fixed at'));
-    scribe.talk(['You: (tap) Approve', `selfheal (on the tap): ${press.answers[0]}`]);
+    scribe.talk(['You: (tap) Approve', `selfheal (on the tap): ${told}`]);
     scribe.talk(shown(result));
+    scribe.draw(result);
     scribe.talk(shown(asked, 'the card, edited'));
-    const again = rig.api.press(asked, 'Approve', { data: `a:${'A'.repeat(22)}` });
-    await rig.api.until(() => again.answers.length > 0);
-    scribe.talk(['Somebody: (tap on a forged button)', `selfheal (on the tap): ${again.answers[0]}`]);
+    const again = await rig.press(asked, 'Approve', { data: `a:${'A'.repeat(22)}` });
+    scribe.talk(['Somebody: (tap on a forged button)', `selfheal (on the tap): ${again}`]);
   });
 }
 
@@ -162,7 +202,9 @@ async function escalation(scribe: Scribe): Promise<void> {
     });
     await rig.breaks();
     await rig.reaches('1', 'needs-human');
-    scribe.talk(shown(await card(rig, 'needs you')));
+    const needsYou = await card(rig, 'needs you');
+    scribe.talk(shown(needsYou));
+    scribe.draw(needsYou);
   });
 }
 
@@ -172,7 +214,9 @@ async function outage(scribe: Scribe): Promise<void> {
     'Everything is kept. On return it is one message, with what needs a person first; a question that can still be answered comes by itself.',
   );
   await world({ speed: 60, config: { services: [] } }, async (rig) => {
-    await rig.api.until(() => rig.api.callsOf('getUpdates').length > 0);
+    await rig.api.until(() => rig.api.polled);
+    // All of it happens in one moment, so that no digest is begun in between.
+    rig.clock.freeze();
     await rig.api.down();
     for (let i = 0; i < 12; i++)
       await rig.breaks({ service: i % 3 ? 'agent' : 'web', type: i % 2 ? 'git_error' : 'out_of_memory' });
@@ -186,9 +230,13 @@ async function outage(scribe: Scribe): Promise<void> {
         outcome: null,
       });
     for (const id of ['1', '3', '5', '7', '8', '9', '10', '11', '12']) await rig.reaches(id, 'needs-human');
+    rig.clock.thaw();
+    await rig.tried();
     rig.clock.jump(72 * HOUR);
     await rig.api.up();
-    scribe.talk(['(the network is back)', ...shown(await card(rig, 'could not reach you'))]);
+    const digest = await card(rig, 'could not reach you');
+    scribe.talk(['(the network is back)', ...shown(digest)]);
+    scribe.draw(digest);
   });
 }
 
@@ -203,6 +251,9 @@ it('writes docs/telegram.md', async () => {
 This page is written by a test (\`src/chat/dialogue.test.ts\`) that talks to the real program over a fake Bot API.
 Times and hashes are rounded. User ${OWNER} is on the list of allowed users.
 
+![A question, a result, an escalation and the digest after an outage, as a phone shows them](telegram-cards.svg)
+
 ${scribe.page}`;
   await expect(page).toMatchFileSnapshot('../../docs/telegram.md');
+  await expect(chatPicture(scribe.pictures)).toMatchFileSnapshot('../../docs/telegram-cards.svg');
 });

@@ -20,16 +20,23 @@ export interface Handle {
   /** The decision, once there is one: a handle decides once. */
   readonly used: { readonly by: number; readonly action: Button['action']; readonly at: number } | null;
   readonly issuedAt: number;
+  /** When "are you sure?" was asked, if it was. */
+  readonly askedAt?: number;
 }
 
 export interface TelegramMemory {
   issue(card: Pick<Handle, 'key' | 'chat' | 'incident' | 'plan' | 'actions'>): Promise<string>;
   bind(handle: string, message: number): Promise<void>;
   answers(): Promise<readonly number[]>;
+  /** Notes a message in the owner's chat, whoever wrote it. */
+  heard(message: number): Promise<void>;
+  newest(): Promise<number | null>;
   /** The record of a handle, or null for a forged, guessed or forgotten one. */
   handle(handle: string): Promise<Handle | null>;
   /** Marks the decision. False when it was used before: the first tap wins, also across restarts. */
   use(handle: string, used: NonNullable<Handle['used']>): Promise<boolean>;
+  /** Notes that "are you sure?" is asked now. */
+  askSure(handle: string): Promise<void>;
   /** Notes a message of ours that answers a command. */
   answered(message: number): Promise<void>;
   /** True once per update: a replay after a crash is known. */
@@ -48,6 +55,7 @@ const KEY = 'telegram/key';
 const HANDLES = 'telegram/handles';
 const UPDATES = 'telegram/updates';
 const ANSWERS = 'telegram/answers';
+const NEWEST = 'telegram/newest';
 const STRANGERS = 'telegram/strangers';
 
 /** Several of these over one store see the same records. */
@@ -111,7 +119,21 @@ class StoredMemory implements TelegramMemory {
     return this.#store.swapValue(valueKey(handle), known, { ...known, used });
   }
 
+  async askSure(handle: string): Promise<void> {
+    const known = await this.handle(handle);
+    if (known) await this.#store.swapValue(valueKey(handle), known, { ...known, askedAt: this.#clock.now() });
+  }
+
+  async heard(message: number): Promise<void> {
+    if (message > ((await this.newest()) ?? 0)) await this.#store.setValue(NEWEST, message);
+  }
+
+  newest(): Promise<number | null> {
+    return this.#store.value<number>(NEWEST);
+  }
+
   async answered(message: number): Promise<void> {
+    await this.heard(message);
     await this.#push(ANSWERS, message, ANSWERS_KEPT);
   }
 

@@ -14,9 +14,10 @@ import type {
   WhyAnswer,
 } from '../answers.ts';
 import type { IncidentRow, IncidentStateName } from '../core/incident.ts';
-import type { Plan, Step } from '../core/plan.ts';
+import type { Step } from '../core/plan.ts';
 import { SEVERITIES, type Severity } from '../core/words.ts';
 import { oneLine, visible } from '../core/visible.ts';
+import { commandLine, STATE_WORDS, undoText, withNames } from '../core/wording.ts';
 import type { LedgerRow } from '../store/contract.ts';
 import type { Operations } from '../operations.ts';
 import { GRAMMAR } from './parse.ts';
@@ -118,7 +119,7 @@ export function statusLines(answer: StatusAnswer, now: number): readonly string[
     daemon.lastCycleAt ? `Last cycle: ${ago(daemon.lastCycleAt, now)} ago` : null,
     `Auto-fix: ${answer.autoFix ? 'on' : 'off'}`,
     paused
-      ? `⏸ Paused by ${oneLine(paused.by, 60)} (${ago(paused.at, now)} ago)${paused.reason ? `: ${oneLine(paused.reason, 120)}` : ''}`
+      ? `⏸ Paused by ${said(paused.by, 60)} (${ago(paused.at, now)} ago)${paused.reason ? `: ${oneLine(paused.reason, 120)}` : ''}`
       : null,
     breaker.open ? `🧯 Breaker open: ${oneLine(breaker.reason, 160)}. "resume" closes it.` : null,
     `Incidents: ${countsText(answer.incidents)}`,
@@ -141,9 +142,9 @@ export function incidentLines(detail: IncidentDetail, now: number): readonly str
   const facts = Object.entries(incident.facts).map(([name, value]) => `• ${name}: ${oneLine(String(value), 120)}`);
   return [
     `${STATE_ICONS[incident.state]} Incident #${incident.id}: ${oneLine(incident.service, 60)}, ${incident.type}`,
-    `State: ${incident.state}${incident.reason ? ` (${oneLine(incident.reason, 200)})` : ''}`,
+    `State: ${STATE_WORDS[incident.state]}${incident.reason ? ` (${said(incident.reason, 200)})` : ''}`,
     `Severity: ${incident.severity}`,
-    `Seen ${incident.count}×, first ${ago(incident.firstSeen, now)} ago, last ${ago(incident.lastSeen, now)} ago`,
+    seenText(incident, now),
     ...(incident.attempts > 0 ? [`Attempts: ${incident.attempts}${incident.fix ? ` (${incident.fix})` : ''}`] : []),
     ...section('Facts the log claims:', facts),
     ...(plan ? section(`Plan: ${oneLine(plan.title, 160)}`, plan.steps.map(stepLine)) : []),
@@ -157,7 +158,9 @@ export function incidentLines(detail: IncidentDetail, now: number): readonly str
       : []),
     ...section(
       'Story:',
-      timeline.slice(-8).map((entry) => `${timeText(entry.at)} ${entry.kind}: ${oneLine(entry.text, 120)}`),
+      timeline
+        .slice(-8)
+        .map((entry) => `${timeText(entry.at)} ${entry.kind.replaceAll('-', ' ')}: ${said(entry.text, 120)}`),
     ),
     ...section(
       'Next:',
@@ -215,7 +218,7 @@ export function whyLines(answer: WhyAnswer): readonly string[] {
       'Masked:',
       answer.masks.slice(0, 8).map((mask) => `• ${oneLine(mask.from, 60)} → ${oneLine(mask.to, 30)}`),
     ),
-    ...(answer.incident ? ['', `Incident #${answer.incident.id} (${answer.incident.state})`] : []),
+    ...(answer.incident ? ['', `Incident #${answer.incident.id} (${STATE_WORDS[answer.incident.state]})`] : []),
   ];
 }
 
@@ -227,7 +230,7 @@ export function logsText(detail: IncidentDetail): string {
 }
 
 export function actionLine(answer: ActionAnswer): string {
-  const message = oneLine(forPeople(answer.message), 300);
+  const message = said(forPeople(answer.message), 300);
   const incident = answer.incident && !/\bincident \d/.test(message) ? `#${answer.incident.id}: ` : '';
   return `${answer.ok ? '✅' : '❌'} ${incident}${message}`;
 }
@@ -235,7 +238,8 @@ export function actionLine(answer: ActionAnswer): string {
 /** Operations speak to a terminal: times in ISO form, commands with the program's name. */
 export function forPeople(message: string): string {
   const times = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
-  return message.replace(times, (iso) => timeText(Date.parse(iso))).replaceAll('`selfheal ', '`');
+  const told = message.replace(times, (iso) => timeText(Date.parse(iso))).replaceAll('`selfheal ', '`');
+  return withNames(told).replaceAll('`', '"');
 }
 
 export function helpLines(): readonly string[] {
@@ -292,8 +296,13 @@ function sourceLine(source: StatusAnswer['sources'][number], now: number): strin
 }
 
 function summaryLines(summary: ReportAnswer['fixes']): readonly string[] {
+  const { totalFixesAttempted: tried, successful, failed, inconclusive } = summary;
+  if (tried === 0) return ['none'];
   return [
-    `Attempted: ${summary.totalFixesAttempted}, successful: ${summary.successful}, failed: ${summary.failed}, inconclusive: ${summary.inconclusive}`,
+    `Attempted: ${tried}`,
+    `Successful: ${successful}${successful > 0 ? ' ✅' : ''}`,
+    `Failed: ${failed}${failed > 0 ? ' ❌' : ''}`,
+    ...(inconclusive > 0 ? [`Unclear: ${inconclusive}`] : []),
     `Success rate: ${Math.round(summary.successRate * 100)} %`,
   ];
 }
@@ -303,6 +312,16 @@ function ledgerLine(row: LedgerRow): string {
   return `${icon} ${timeText(row.outcome.at)} #${row.incident} ${row.fix}: ${row.outcome.kind} (${oneLine(row.outcome.reason, 100)})`;
 }
 
+function seenText({ count, firstSeen, lastSeen }: IncidentRow, now: number): string {
+  if (count <= 1) return `Seen once, ${ago(firstSeen, now)} ago`;
+  return `Seen ${count}×, first ${ago(firstSeen, now)} ago, last ${ago(lastSeen, now)} ago`;
+}
+
+/** A value inside our own words: one line, cut, with people named. */
+function said(text: string, limit: number): string {
+  return oneLine(withNames(text), limit);
+}
+
 const MARKS: Readonly<Record<string, string>> = { true: '✓', false: '✗', unknown: '?' };
 
 function stepLine(step: Step, index: number): string {
@@ -310,24 +329,15 @@ function stepLine(step: Step, index: number): string {
 }
 
 function stepLinesOf(step: Step, index: number): readonly string[] {
-  const command = step.kind === 'run' ? [`   $ ${step.argv.map((word) => oneLine(word, 120)).join(' ')}`] : [];
-  return [stepLine(step, index), ...command, `   undo: ${undoText(step.undo)}`];
-}
-
-function undoText(undo: Plan['steps'][number]['undo']): string {
-  switch (undo.kind) {
-    case 'restore-snapshot':
-      return 'puts back what was there';
-    case 'run':
-      return undo.argv.join(' ');
-    case 'none':
-      return `none: ${undo.reason}`;
-  }
+  // Exact, however long: this is what is read before a decision.
+  const command = step.kind === 'run' ? [`   $ ${commandLine(step.argv)}`] : [];
+  return [stepLine(step, index), ...command, `   undo: ${undoText(step)}`];
 }
 
 function countsText(incidents: StatusAnswer['incidents']): string {
   const counts = Object.entries(incidents).filter(([, count]) => count > 0);
-  return counts.length === 0 ? 'none open' : counts.map(([state, count]) => `${count} ${state}`).join(', ');
+  const word = (state: string) => STATE_WORDS[state as IncidentStateName] ?? state;
+  return counts.length === 0 ? 'none open' : counts.map(([state, count]) => `${count} ${word(state)}`).join(', ');
 }
 
 /** `2026-11-23 14:05 UTC`: an answer may be read in any place. */

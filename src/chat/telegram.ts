@@ -125,7 +125,9 @@ class Conversation {
 
   async #takeMessage(update: number, message: Message, api: Api, botName: string): Promise<void> {
     const user = await this.#speaker(message);
-    if (user === null || message.text === undefined) return;
+    if (user === null) return;
+    if (message.chat.id === this.#d.config.chat) await this.#memory.heard(message.message_id);
+    if (message.text === undefined) return;
     const text = addressed(message.text, botName);
     if (text === null) return;
     const command = parseCommand(text);
@@ -225,25 +227,30 @@ class Conversation {
       read && record ? this.#refusal(read.press, record, chat, message.message_id) : 'This button is not valid.';
     if (!read || !record || refused !== null) {
       await this.#acknowledge(api, query.id, refused ?? '', true);
-      if (record && refused !== null && isDecision(read?.press)) await this.#dropButtons(api, chat, message.message_id);
+      if (read?.press === 'rollback-sure' && record && !record.used && isFor(record, message))
+        await this.#setButtons(api, { chat, message: message.message_id }, record.actions, read.handle);
+      else if (record && refused !== null && isDecision(read?.press))
+        await this.#dropButtons(api, chat, message.message_id);
       return;
     }
-    if (!(await this.#memory.takeUpdate(update))) return;
+    // A decision on a plan counts once by itself, so that one which a crash interrupts is made after it. All else is
+    // marked before it is carried out.
+    const once = read.press === 'approve' || read.press === 'deny';
+    if (!once && !(await this.#memory.takeUpdate(update))) return;
     await this.#carryOutPress(read.press, read.handle, record, query, { chat, message: message.message_id }, api);
   }
 
   /** Why this press must not count; null when it may. */
   #refusal(press: Press, record: Handle, chat: number, message: number): string | null {
     const action = press === 'rollback-sure' || press === 'leave' ? 'rollback' : press;
-    if (
-      record.chat !== chat ||
-      (record.message !== null && record.message !== message) ||
-      !record.actions.includes(action)
-    )
+    if (!isFor(record, { chat: { id: chat }, message_id: message }) || !record.actions.includes(action))
       return 'This button is not valid.';
     if (!isDecision(press)) return null;
     if (record.used) return `Already decided: ${record.used.action} by user ${record.used.by}.`;
-    if (press === 'rollback-sure') return null;
+    if (press === 'rollback-sure')
+      return this.#d.clock.now() - (record.askedAt ?? 0) > STALE_MS
+        ? 'I asked too long ago. Press "Roll back" again if you still want it.'
+        : null;
     if (record.plan === null) return 'This card has no plan to decide on.';
     if (record.plan.expiresAt <= this.#d.clock.now())
       return `Too late: this plan has expired. Send "plan ${record.incident}" for a new one.`;
@@ -280,6 +287,7 @@ class Conversation {
           api,
         );
       case 'rollback':
+        await this.#memory.askSure(handle);
         await this.#acknowledge(api, query.id, `Roll back incident ${incident}?`, false);
         return this.#setButtons(api, at, ['rollback-sure', 'leave'], handle);
       case 'leave':
@@ -395,6 +403,14 @@ const MENU = GRAMMAR.filter(({ name }) =>
 
 function personOf(user: number): string {
   return `telegram:${user}`;
+}
+
+/** Handles hold for the message that they were issued for, and for no other. */
+function isFor(
+  record: Handle,
+  message: { readonly chat: { readonly id: number }; readonly message_id: number },
+): boolean {
+  return record.chat === message.chat.id && (record.message === null || record.message === message.message_id);
 }
 
 function isDecision(press: Press | undefined): boolean {

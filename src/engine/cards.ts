@@ -1,12 +1,13 @@
 // What a message about an incident says: one frozen text per state, made of our words and of facts.
-// Nothing of a log is in title or body; it is quoted in the excerpt only.
+// A log is quoted in the excerpt only, and every fact stays on its line: none can pose as another one.
 
 import type { Incident } from '../core/incident.ts';
 import type { Button, Notification } from '../core/notification.ts';
 import type { Evidence } from '../core/outcome.ts';
 import type { Check, Plan, Step } from '../core/plan.ts';
 import type { Severity } from '../core/words.ts';
-import { oneLine } from '../core/visible.ts';
+import { clip, oneLine } from '../core/visible.ts';
+import { commandLine, STATE_WORDS, undoText, withNames } from '../core/wording.ts';
 import type { Approval } from '../store/contract.ts';
 
 /** Text of a message, before it is known when and how it goes out. */
@@ -25,6 +26,9 @@ export interface CardFacts {
 const ICONS: Readonly<Record<Severity, string>> = { critical: '🚨', high: '⚠️', medium: '🔸', low: '▫️' };
 const EXCERPT_CAP = 600;
 const EVIDENCE_SHOWN = 4;
+/** Characters of steps on a card: what decides a question must never be cut off by the length of a message. */
+const STEPS_ROOM = 1_800;
+const LINE_CAP = 300;
 
 const APPROVE: Button = { label: 'Approve', action: 'approve' };
 const DENY: Button = { label: 'Deny', action: 'deny' };
@@ -52,17 +56,17 @@ export function askCard(facts: CardFacts): Card {
   const decided = decisionLine(facts);
   const open = decided === null;
   return {
-    title: `${open ? '❓' : decidedIcon(facts)} ${heading(incident)}: ${open ? 'may I fix it?' : plan.title}`,
+    title: `${open ? '❓' : decidedIcon(facts)} ${heading(incident)}: ${open ? 'may I fix it?' : fact(plan.title)}`,
     body: lines(
       ...(decided === null ? [] : [decided, '']),
-      `What: ${plan.title}`,
-      `Why: ${plan.why}`,
-      approval ? null : `Asks because: ${plan.decision.reason}`,
+      `What: ${fact(plan.title)}`,
+      `Why: ${fact(plan.why)}`,
+      approval ? null : `Asks because: ${fact(plan.decision.reason)}`,
       '',
-      ...stepLines(plan.steps),
+      ...stepLines(plan),
       '',
       ...checkLines(plan.checks),
-      `Risk: ${plan.risk}${plan.restart === 'none' ? '' : `; restart: ${plan.restart}`}`,
+      riskLine(plan),
       `Plan ${plan.hash.slice(0, 12)}${open ? `, valid until ${clockTime(plan.expiresAt, facts.timezone, facts.now)}` : ''}`,
     ),
     excerpt: excerptOf(incident),
@@ -77,11 +81,13 @@ export function fixedCard(facts: CardFacts): Card {
   return {
     title: `${iconOf(incident)} ${heading(incident)}: ${incident.state.name === 'resolved' ? 'fixed' : wordOf(incident)}`,
     body: lines(
-      plan ? `Done: ${plan.title}` : null,
-      capital(incident.outcome ? incident.outcome.reason : incident.reason),
+      plan ? `Done: ${fact(plan.title)}` : null,
+      capital(fact(incident.outcome ? incident.outcome.reason : incident.reason)),
       ...evidenceLines(incident.outcome?.evidence ?? []),
       attemptLine(facts),
-      plan?.restart === 'recommended' ? '🔄 Restart recommended: the service must be restarted to take it in.' : null,
+      plan?.restart === 'recommended'
+        ? `🔄 Restart recommended: ${oneLine(incident.service, 60)} takes it in when it starts anew.`
+        : null,
       plan?.restart === 'done' ? 'The service was restarted.' : null,
     ),
     buttons: incident.state.name === 'resolved' && plan ? [DETAILS, ROLL_BACK] : [DETAILS],
@@ -97,10 +103,10 @@ export function escalationCard(facts: CardFacts): Card {
   return {
     title: `${open ? '🆘' : iconOf(incident)} ${heading(incident)}: ${open ? 'needs you' : wordOf(incident)}`,
     body: lines(
-      open ? capital(incident.reason) : stateLine(facts),
-      incident.outcome && incident.outcome.reason !== incident.reason ? incident.outcome.reason : null,
-      incident.outcome?.byHand ? `By hand: ${incident.outcome.byHand}` : null,
-      ...(suggestion ? ['', ...stepLines(suggestion.steps)] : []),
+      open ? capital(fact(incident.reason)) : stateLine(facts),
+      incident.outcome && incident.outcome.reason !== incident.reason ? fact(incident.outcome.reason) : null,
+      incident.outcome?.byHand ? `By hand: ${fact(incident.outcome.byHand)}` : null,
+      ...(suggestion ? ['', ...stepLines(suggestion), ''] : []),
       ...evidenceLines((incident.outcome?.evidence ?? []).filter((e) => e.passed !== true)),
       attemptLine(facts),
       seenLine(facts),
@@ -158,38 +164,48 @@ function decidedIcon({ incident, approval }: CardFacts): string {
 function wordOf(incident: Incident): string {
   const { state, outcome } = incident;
   if (state.name === 'resolved') return state.by === 'fix' ? 'fixed' : 'over';
-  if (state.name === 'needs-human') return outcome ? outcome.kind : 'needs you';
-  return state.name === 'awaiting-approval' ? 'waits for you' : state.name;
+  if (state.name === 'needs-human' && outcome) return OUTCOME_WORDS[outcome.kind] ?? outcome.kind;
+  return STATE_WORDS[state.name];
 }
+
+const OUTCOME_WORDS: Readonly<Record<string, string>> = {
+  'rolled-back': 'taken back, needs you',
+  'rollback-failed': 'could not be taken back',
+  inconclusive: 'unclear, needs you',
+  refused: 'needs you',
+  'not-applicable': 'needs you',
+};
 
 /** Where the incident is now, in one sentence. */
 function stateLine(facts: CardFacts): string {
-  const { incident, plan, timezone } = facts;
+  const { incident, timezone } = facts;
   const { state } = incident;
+  const reason = fact(incident.reason);
+  const what = facts.plan ? fact(facts.plan.title) : reason;
   switch (state.name) {
     case 'open':
       if (incident.attempts > 0)
-        return `Attempt ${incident.attempts} of ${facts.maxAttempts} did not help (${incident.reason}). Next try at ${clockTime(state.notBefore, timezone, facts.now)}.`;
-      return incident.reason ? capital(incident.reason) : incident.fixable ? 'Looking for a fix.' : 'Watching.';
+        return `Attempt ${incident.attempts} of ${facts.maxAttempts} did not help (${reason}). Next try at ${clockTime(state.notBefore, timezone, facts.now)}.`;
+      return reason ? capital(reason) : incident.fixable ? 'Looking for a fix.' : 'Watching.';
     case 'awaiting-approval':
-      return `Waits for your decision until ${clockTime(state.until, timezone, facts.now)}: ${plan?.title ?? incident.reason}`;
+      return `Waits for your decision until ${clockTime(state.until, timezone, facts.now)}: ${what}`;
     case 'healing':
-      return `Healing: ${plan?.title ?? incident.reason}${approvedBy(facts)}`;
+      return `Fixing: ${what}${approvedBy(facts)}`;
     case 'verifying':
-      return `Done and checked: ${plan?.title ?? incident.reason}. It must stay quiet until ${clockTime(state.quietUntil, timezone)}.`;
+      return `Done and checked: ${what}. It must stay quiet until ${clockTime(state.quietUntil, timezone)}.`;
     case 'resolved':
       return state.by === 'fix'
-        ? `Fixed at ${clockTime(state.at, timezone)}: ${plan?.title ?? incident.reason}`
-        : `Over since ${clockTime(state.at, timezone)}: ${incident.reason}`;
+        ? `Fixed at ${clockTime(state.at, timezone)}: ${what}`
+        : `Over since ${clockTime(state.at, timezone)}: ${reason}`;
     case 'needs-human':
-      return `Needs you: ${incident.reason}`;
+      return `Needs you: ${reason}`;
     case 'silenced':
-      return `Silenced by ${personName(state.by)} until ${clockTime(state.until, timezone, facts.now)}.`;
+      return `Silenced by ${fact(state.by)} until ${clockTime(state.until, timezone, facts.now)}.`;
   }
 }
 
 function approvedBy({ approval }: CardFacts): string {
-  return approval?.verdict === 'approved' ? ` (approved by ${personName(approval.by)})` : '';
+  return approval?.verdict === 'approved' ? ` (approved by ${fact(approval.by)})` : '';
 }
 
 /** What became of a question; null while it is open. */
@@ -198,10 +214,10 @@ function decisionLine(facts: CardFacts): string | null {
   if (approval) {
     const verb = approval.verdict === 'approved' ? 'Approved' : 'Denied';
     const then = approval.verdict === 'approved' ? ` ${stateLine(facts)}` : '';
-    return `${verb} by ${personName(approval.by)} at ${clockTime(approval.at, timezone)}.${then}`;
+    return `${verb} by ${fact(approval.by)} at ${clockTime(approval.at, timezone)}.${then}`;
   }
   if (incident.state.name === 'awaiting-approval' && incident.state.plan === plan?.id) return null;
-  return incident.state.name === 'needs-human' ? capital(`${incident.reason}.`) : stateLine(facts);
+  return incident.state.name === 'needs-human' ? capital(`${fact(incident.reason)}.`) : stateLine(facts);
 }
 
 function seenLine({ incident, now, timezone }: CardFacts): string {
@@ -214,54 +230,61 @@ function attemptLine({ incident, maxAttempts }: CardFacts): string | null {
   return incident.attempts > 1 ? `Attempt ${incident.attempts} of ${maxAttempts}` : null;
 }
 
-/** Each step with its exact command where it has one, and its way back. */
-export function stepLines(steps: readonly Step[]): readonly string[] {
-  return steps.flatMap((step, index) => {
-    const command = step.kind === 'run' ? [`   $ ${step.argv.map(quoted).join(' ')}`] : [];
-    return [`${index + 1}. ${step.title}`, ...command, `   undo: ${undoText(step)}`];
-  });
+/** Each step with its exact command where it has one, and its way back; what is too much is counted. */
+function stepLines({ steps, incident }: Pick<Plan, 'steps' | 'incident'>): readonly string[] {
+  const shown: string[] = [];
+  let room = STEPS_ROOM;
+  for (const [index, step] of steps.entries()) {
+    const block = stepBlock(step, index);
+    room -= block.join('\n').length + 1;
+    if (room < 0) {
+      const left = steps.length - index;
+      return [...shown, `… and ${left} more ${left === 1 ? 'step' : 'steps'}: read "plan ${incident}" first.`];
+    }
+    shown.push(...block);
+  }
+  return shown;
 }
 
-function undoText({ undo }: Step): string {
-  switch (undo.kind) {
-    case 'restore-snapshot':
-      return 'puts back what was there';
-    case 'run':
-      return undo.argv.map(quoted).join(' ');
-    case 'none':
-      return `none: ${undo.reason}`;
-  }
+function stepBlock(step: Step, index: number): readonly string[] {
+  const command = step.kind === 'run' ? [`   $ ${clip(commandLine(step.argv), 4 * LINE_CAP)}`] : [];
+  return [`${index + 1}. ${fact(step.title)}`, ...command, `   undo: ${fact(undoText(step))}`];
 }
 
 /** What must hold afterwards. */
-export function checkLines(checks: readonly Check[]): readonly string[] {
-  const own = checks.filter((check) => check.proves === 'operation').map((check) => check.title);
-  return own.length === 0 ? [] : [`Proof: ${own.join('; ')}`];
+function checkLines(checks: readonly Check[]): readonly string[] {
+  const own = checks.filter((check) => check.proves === 'operation').map((check) => oneLine(check.title, 120));
+  return own.length === 0 ? [] : [`Proof: ${clip(own.join('; '), LINE_CAP)}`];
+}
+
+const RESTARTS: Readonly<Record<Plan['restart'], string>> = {
+  none: '',
+  done: '; restarts the service',
+  recommended: '; a restart is recommended afterwards',
+};
+
+function riskLine({ risk, restart }: Plan): string {
+  return `Risk: ${risk}${RESTARTS[restart]}`;
 }
 
 /** The evidence of an outcome, the telling part first. */
-export function evidenceLines(evidence: readonly Evidence[]): readonly string[] {
+function evidenceLines(evidence: readonly Evidence[]): readonly string[] {
   const shown = evidence
     .slice(0, EVIDENCE_SHOWN)
-    .map((e) => `${MARKS[String(e.passed)] ?? '?'} ${e.check}: ${oneLine(e.text, 160)}`);
+    .map((e) => `${MARKS[String(e.passed)] ?? '?'} ${oneLine(e.check, 120)}: ${oneLine(e.text, 160)}`);
   const more = evidence.length - EVIDENCE_SHOWN;
   return more > 0 ? [...shown, `and ${more} more checks`] : shown;
 }
 
 const MARKS: Readonly<Record<string, string>> = { true: '✓', false: '✗', unknown: '?' };
 
-/** Shell words as a person would type them; for reading only, nothing runs this text. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
-}
-
 function excerptOf(incident: Incident): string {
   return oneLine(incident.message, EXCERPT_CAP);
 }
 
-/** `telegram:1001` is shown as it is stored: it names the face and the person. */
-function personName(by: string): string {
-  return oneLine(by, 60);
+/** A value inside our own words: one line, cut, with people named. */
+function fact(text: string): string {
+  return oneLine(withNames(text), LINE_CAP);
 }
 
 /** `14:05`, with the day in front when it is not today. */

@@ -38,6 +38,8 @@ const CRITICAL_EXTRA = 4;
 /** More than this many waiting at the same time are merged at once. */
 const MERGE_OVER = 5;
 const ASKS_AT_ONCE = 3;
+/** Questions of their own within the window. Whoever is asked too often approves without reading: the rest is merged. */
+const ASKS = 6;
 /** A storm's digest is edited at most this often, and begins anew after its end. */
 const DIGEST_GAP_MS = 60_000;
 const DIGEST_LIFE_MS = 600_000;
@@ -71,6 +73,7 @@ export class Lane {
   readonly #channel: string;
   #state: LaneState | null = null;
   #newsAt: number[] = [];
+  #asksAt: number[] = [];
   #newest: string | null = null;
   #failures = 0;
   #failingSince: number | null = null;
@@ -108,7 +111,9 @@ export class Lane {
     const { store, clock } = this.#d;
     const recent = (await store.outbox({ limit: 500 })).filter((row) => row.channel === this.#channel);
     const sent = recent.filter((row) => row.state === 'sent');
-    this.#newsAt = sent.filter(isNews).map((row) => row.notification.at);
+    const news = sent.filter(isNews);
+    this.#newsAt = news.map((row) => row.notification.at);
+    this.#asksAt = news.filter((row) => row.notification.plan !== null).map((row) => row.notification.at);
     this.#newest = newestOf(sent.map((row) => row.externalId));
     this.#newsAt = this.#newsAt.filter((at) => clock.now() - at < WINDOW_MS);
     return (await store.value<LaneState>(this.#key())) ?? FRESH;
@@ -154,7 +159,9 @@ export class Lane {
     // A full batch would hide what is behind it: everything in it is due.
     const due = news.filter((item) => full || this.#dueAt(item, now) <= now);
     const nextAt = Math.min(...news.filter((item) => !due.includes(item)).map((item) => this.#dueAt(item, now)));
-    const asks = due.filter(({ content }) => isLiveAsk(content, now)).slice(0, ASKS_AT_ONCE);
+    this.#asksAt = this.#asksAt.filter((at) => now - at < WINDOW_MS);
+    const mayAsk = Math.min(ASKS_AT_ONCE, Math.max(0, ASKS - this.#asksAt.length));
+    const asks = due.filter(({ content }) => isLiveAsk(content, now)).slice(0, mayAsk);
     const plain = due.filter(({ row }) => isDigest(row) || isDoubtful(row) || row.notification.severity === null);
     const others = due.filter((item) => !asks.includes(item) && !plain.includes(item));
     const batched = others.filter(({ row }) => row.notification.urgency === 'batched');
@@ -162,9 +169,10 @@ export class Lane {
     const outage = this.#wasOut(others, now);
     if (outage && others.length > 1) return { send: [], merge: others, kind: 'outage', nextAt };
     const room = BUDGET - this.#newsAt.length;
-    if (others.length <= Math.min(MERGE_OVER, room))
+    const tooManyAsks = mayAsk < ASKS_AT_ONCE && others.some(({ content }) => isLiveAsk(content, now));
+    if (others.length <= Math.min(MERGE_OVER, room) && !tooManyAsks)
       return { send: [...asks, ...plain, ...others], merge: [], kind: 'storm', nextAt };
-    const critical = others.filter(({ content }) => isCritical(content));
+    const critical = others.filter(({ content }) => isCritical(content) && !isLiveAsk(content, now));
     const alone = critical.length <= room + CRITICAL_EXTRA ? critical.slice(0, CRITICAL_EXTRA) : [];
     const rest = others.filter((item) => !alone.includes(item));
     const mergeAt = (this.#state?.talliedAt ?? 0) + DIGEST_GAP_MS;
@@ -251,6 +259,7 @@ export class Lane {
     const said = quiet ? { ...words, silent: true } : words;
     if (!(await this.#deliver(row, said, null, signal))) return false;
     this.#newsAt.push(now);
+    if (content.plan) this.#asksAt.push(now);
     for (const other of told) await this.#withhold(other, `told with ${row.notification.id}`);
     await this.#d.clock.sleep(PACE_MS, signal);
     return true;
@@ -295,7 +304,7 @@ export class Lane {
     const lost = replaces === null && isDoubtful(row);
     if (replaces === null)
       await store.updateOutbox({ ...base, state: 'pending', notBefore: row.notBefore, error: `${DOUBT}sending` });
-    const doubtful = lost ? { doubtful: { after: this.#newest } } : {};
+    const doubtful = lost ? { doubtful: { after: this.#newest ?? (await notifier.newest?.()) ?? null } } : {};
     const delivery = await this.#within(signal, (late) =>
       notifier.send(content, { replaces, signal: late, ...doubtful }),
     );

@@ -21,6 +21,8 @@ export interface Told {
   readonly severity: Severity;
   readonly count: number;
   readonly revision: number;
+  /** Times within the last hour at which it rang because it came up or came back. */
+  readonly rings?: readonly number[];
 }
 
 /** A notification and whether it is only recorded. */
@@ -30,6 +32,10 @@ export interface Draft {
 }
 
 export type NewsPolicy = Pick<Config, 'notifyOnFix' | 'notifyOnCritical'>;
+
+/** A problem that comes and goes rings this often within an hour; then it waits for the digest. */
+const RINGS = 3;
+const RINGS_WITHIN_MS = 3_600_000;
 
 type NewsKind = 'alert' | 'ask' | 'fixed' | 'escalated';
 
@@ -54,7 +60,8 @@ export function newsOf(
   const back = told?.state === 'resolved' && incident.state.name === 'open';
   const before = back ? null : told;
   const kind = newsKind(before, facts);
-  const next = remember(before, incident, kind);
+  const rings = (told?.rings ?? []).filter((at) => facts.now - at < RINGS_WITHIN_MS);
+  const next = remember(before, incident, kind, kind === 'alert' ? [...rings, facts.now] : rings);
   const drafts: Draft[] = [];
   if (kind) drafts.push(newsDraft(kind, next, facts, policy));
   for (const draft of edits(before, next, facts))
@@ -98,7 +105,7 @@ function worsened(told: Told, incident: Incident): boolean {
   return urgencyOf(told.severity) !== 'now' && urgencyOf(incident.severity) === 'now' && !told.end;
 }
 
-function remember(told: Told | null, incident: Incident, kind: NewsKind | null): Told {
+function remember(told: Told | null, incident: Incident, kind: NewsKind | null, rings: readonly number[]): Told {
   const card = told?.card ?? `incident:${incident.id}:${incident.revision}`;
   const ending = kind === 'fixed' || kind === 'escalated';
   return {
@@ -114,17 +121,25 @@ function remember(told: Told | null, incident: Incident, kind: NewsKind | null):
     severity: incident.severity,
     count: incident.count,
     revision: incident.revision,
+    rings,
   };
 }
 
 function newsDraft(kind: NewsKind, told: Told, facts: CardFacts, policy: NewsPolicy): Draft {
-  const { urgency, reason } = urgencyOfNews(kind, facts, policy);
+  const usual = urgencyOfNews(kind, facts, policy);
+  const flaps = kind === 'alert' && usual.urgency === 'now' && (told.rings?.length ?? 0) > RINGS;
+  const { urgency, reason } = flaps ? COMES_AND_GOES : usual;
   const { key, card } = placeOf(kind, told, facts);
   return {
     notification: { ...common(key, card, facts), urgency, reason, manner: 'news' },
     withheld: urgency === 'none',
   };
 }
+
+const COMES_AND_GOES: { readonly urgency: Urgency; readonly reason: string } = {
+  urgency: 'batched',
+  reason: `it comes and goes, and rang ${RINGS} times within the hour: with the next digest`,
+};
 
 function placeOf(kind: NewsKind, told: Told, facts: CardFacts): { readonly key: string; readonly card: Card } {
   switch (kind) {

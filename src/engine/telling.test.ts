@@ -1,4 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -7,8 +9,9 @@ import { Secret } from '../config/secret.ts';
 import { advance, type Incident, type IncidentEvent } from '../core/incident.ts';
 import type { Notification } from '../core/notification.ts';
 import type { Plan } from '../core/plan.ts';
-import { createTelegramNotifier } from '../notifiers/index.ts';
-import type { Store } from '../store/contract.ts';
+import type { Notifier } from '../notifiers/contract.ts';
+import { createTelegramNotifier, createWebhookNotifier } from '../notifiers/index.ts';
+import type { OutboxRow, Store } from '../store/contract.ts';
 import { openStore } from '../store/index.ts';
 import { sampleIncident } from '../testing/samples.ts';
 import { SwiftClock } from '../testing/swift-clock.ts';
@@ -23,6 +26,8 @@ const CONFIG: TellingDeps['config'] = {
   digestIntervalMs: 3_600_000,
   maxAutoFixAttempts: 3,
 };
+/** However busy the machine is. */
+const eventually = (holds: () => boolean | Promise<boolean>) => vi.waitUntil(holds, { timeout: 30_000 });
 const MINUTE = 60_000;
 const HOUR = 3_600_000;
 
@@ -34,13 +39,13 @@ let stop: AbortController;
 let telling: Telling;
 let running: Promise<void>;
 
-async function begin(config: Partial<TellingDeps['config']> = {}): Promise<void> {
+async function begin(config: Partial<TellingDeps['config']> = {}, others: readonly Notifier[] = []): Promise<void> {
   const notifier = createTelegramNotifier(
     { token: new Secret(api.token), allowedUsers: [1001], chat: 1001, apiRoot: api.url },
     createTelegramMemory(store, clock),
   );
   stop = new AbortController();
-  telling = createTelling({ store, notifiers: [notifier], config: { ...CONFIG, ...config }, clock });
+  telling = createTelling({ store, notifiers: [notifier, ...others], config: { ...CONFIG, ...config }, clock });
   running = telling.run(stop.signal);
 }
 
@@ -134,7 +139,7 @@ const texts = () => api.sent().map((m) => m.text);
 async function taken(id: string): Promise<void> {
   const current = await store.incident(id);
   const end = `#${current?.revision}`;
-  await vi.waitUntil(async () =>
+  await eventually(async () =>
     (await store.outbox({})).some(({ notification: n }) => n.incident === id && n.id.endsWith(end)),
   );
 }
@@ -254,7 +259,7 @@ describe('telling', () => {
     }
     await taken('30');
     clock.thaw();
-    await vi.waitUntil(async () => (await store.outbox({})).some((row) => row.tries > 0));
+    await eventually(async () => (await store.outbox({})).some((row) => row.tries > 0));
     clock.jump(3 * 24 * HOUR);
     clock.freeze();
     const late = await put(anIncident({ id: '99', severity: 'high' }));
@@ -280,7 +285,7 @@ describe('telling', () => {
     for (let i = 1; i <= 8; i++) await put(anIncident({ id: String(i) }));
     await taken('8');
     clock.thaw();
-    await vi.waitUntil(async () => (await store.outbox({})).some((row) => row.tries > 0));
+    await eventually(async () => (await store.outbox({})).some((row) => row.tries > 0));
     clock.jump(3 * 24 * HOUR);
     await api.up();
     await api.until(() => api.sent().length > 0);
@@ -304,6 +309,25 @@ describe('telling', () => {
       (r) => r.notification.incident && (r.state === 'sent' || r.error?.startsWith('merged into')),
     );
     expect(new Set(told.map((r) => r.notification.incident)).size).toBe(60);
+  });
+
+  it('does not tire people with questions: a few by themselves, the rest in one message', async () => {
+    await begin();
+    clock.freeze();
+    for (let i = 1; i <= 30; i++) {
+      const incident = await put(anIncident({ id: String(i) }));
+      const plan = aPlan(incident);
+      await store.savePlan(plan);
+      await step(incident, { kind: 'plan-asks', plan: plan.id, fix: plan.fix, until: plan.expiresAt, reason: 'asks' });
+    }
+    await taken('30');
+    clock.thaw();
+    await api.until(() => texts().some((text) => text.startsWith('🌪')));
+    await settled();
+    const asked = texts().filter((text) => text.includes('may I fix it?\n'));
+    expect(asked.length).toBeGreaterThanOrEqual(3);
+    expect(asked.length).toBeLessThanOrEqual(6);
+    expect(texts().find((text) => text.startsWith('🌪'))).toMatch(/❓ agent · import_error: may I fix it\? ×2[0-9] \(#/);
   });
 
   it('lets people sleep: only what is critical rings within quiet hours', async () => {
@@ -350,6 +374,43 @@ describe('telling', () => {
     expect(texts().filter((t) => t.includes('#2'))).toHaveLength(1);
     const row = (await store.outbox({})).find((r) => r.notification.incident === '2') as { externalId: string | null };
     expect(row.externalId).toBe(String(api.sent()[1]?.messageId));
+  });
+
+  it('does not send the very first message twice either', async () => {
+    await createTelegramMemory(store, clock).heard(1000);
+    await begin();
+    let cut = true;
+    api.fault = (call) =>
+      call.method === 'sendMessage' && cut ? ((cut = false), { kind: 'cut', when: 'after' }) : undefined;
+    await put(anIncident());
+    await eventually(async () => (await store.outbox({})).some((row) => row.state === 'sent'));
+    expect(texts()).toHaveLength(1);
+  });
+
+  it('delivers to a webhook what its receiver refused at first, under the same id and signed', async () => {
+    const got: { readonly id: unknown; readonly signature: unknown; readonly body: string }[] = [];
+    const receiver = createServer(async (request, response) => {
+      let body = '';
+      for await (const chunk of request) body += chunk;
+      const { 'webhook-id': id, 'webhook-signature': signature } = request.headers;
+      got.push({ id, signature, body });
+      response.writeHead(got.length < 3 ? 503 : 200).end();
+    });
+    await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook`;
+    try {
+      await begin({}, [createWebhookNotifier({ url, secret: new Secret('a secret of some length') }, clock)]);
+      await put(anIncident());
+      const sent = (row: OutboxRow) => row.channel === 'webhook' && row.state === 'sent';
+      await eventually(async () => (await store.outbox({})).some(sent));
+      expect(got.map(({ id }) => id)).toEqual(Array(3).fill('incident:1:1#1'));
+      expect(got.every(({ signature }) => /^v1,/.test(String(signature)))).toBe(true);
+      expect(JSON.parse(got[2]?.body ?? '')).toMatchObject({ incident: '1', severity: 'high' });
+      expect((await store.outbox({})).filter((row) => row.channel === 'webhook')).toHaveLength(1);
+    } finally {
+      receiver.closeAllConnections();
+      receiver.close();
+    }
   });
 
   it('honours retry_after', async () => {

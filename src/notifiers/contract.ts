@@ -19,6 +19,8 @@ export type Delivery =
 export interface Notifier {
   /** Unique channel name: `telegram`, `console`, `webhook`. */
   readonly name: string;
+  /** The newest message known on the channel, whoever wrote it: where to begin to look for a lost one. */
+  newest?(): Promise<string | null>;
   /** Can a sent message be changed later? If not, only changes of state are sent anew. */
   readonly edits: boolean;
   /**

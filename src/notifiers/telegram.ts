@@ -23,6 +23,8 @@ export interface TelegramMemory {
   bind(handle: string, message: number): Promise<void>;
   /** Messages of ours in this chat that are no notifications: answers to commands. */
   answers(): Promise<readonly number[]>;
+  /** The newest message known in the chat, whoever wrote it; null before the first. */
+  newest(): Promise<number | null>;
 }
 
 /** Wrong token, blocked bot, unknown chat: a person must act; look again this often, lose nothing. */
@@ -58,6 +60,11 @@ class TelegramNotifier implements Notifier {
     this.#config = config;
     this.#memory = memory;
     this.#api = telegramApi(config);
+  }
+
+  async newest(): Promise<string | null> {
+    const newest = await this.#memory?.newest();
+    return newest === undefined || newest === null ? null : String(newest);
   }
 
   async send(

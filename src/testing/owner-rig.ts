@@ -24,7 +24,7 @@ import type { Store } from '../store/contract.ts';
 import { openStore } from '../store/index.ts';
 import { sampleDetection, sampleIncident } from './samples.ts';
 import { SwiftClock } from './swift-clock.ts';
-import { FakeTelegram, type FakeTelegramOptions } from './telegram.ts';
+import { FakeTelegram, type FakeMessage, type FakeTelegramOptions } from './telegram.ts';
 
 export interface RigOptions {
   readonly speed?: number;
@@ -220,8 +220,48 @@ export class OwnerRig {
     }
   }
 
+  /**
+   * The owner writes; resolves with the answer. Time stands still meanwhile, so that however slow this machine is, the
+   * answer comes at once: for commands that need time, say so with `takes`, a text of the answer to wait for.
+   */
+  async ask(
+    text: string,
+    { takes, ...options }: Parameters<FakeTelegram['say']>[1] & { readonly takes?: string } = {},
+  ): Promise<FakeMessage> {
+    // Whoever waits before a new attempt at polling would wait for ever while time stands still.
+    await this.api.until(() => this.api.polled);
+    const before = this.api.sent().length;
+    const answer = () =>
+      takes === undefined ? this.api.sent()[before] : this.api.sent().find((message) => message.text.includes(takes));
+    if (takes === undefined) this.clock.freeze();
+    try {
+      this.api.say(text, options);
+      await this.api.until(() => answer() !== undefined);
+    } finally {
+      this.clock.thaw();
+    }
+    return answer() as FakeMessage;
+  }
+
+  /** The owner presses a button; resolves with what the tap was answered. Time stands still as for `ask`. */
+  async press(
+    message: FakeMessage,
+    label: string,
+    { takes, ...options }: Parameters<FakeTelegram['press']>[2] & { readonly takes?: boolean } = {},
+  ): Promise<string> {
+    await this.api.until(() => this.api.polled);
+    if (!takes) this.clock.freeze();
+    try {
+      const made = this.api.press(message, label, options);
+      await this.api.until(() => made.answers.length > 0);
+      return made.answers.join('|');
+    } finally {
+      this.clock.thaw();
+    }
+  }
+
   /** Resolves once the incident is in the state. */
-  async reaches(id: string, state: Incident['state']['name'], withinMs = 10_000): Promise<Incident> {
+  async reaches(id: string, state: Incident['state']['name'], withinMs = 30_000): Promise<Incident> {
     const end = Date.now() + withinMs;
     for (;;) {
       const incident = await this.store.incident(id);
@@ -239,6 +279,12 @@ export class OwnerRig {
       quiet = waiting ? 0 : quiet + 1;
       await new Promise((resolve) => setTimeout(resolve, 30));
     }
+  }
+
+  /** Resolves once a message could not be delivered. */
+  async tried(): Promise<void> {
+    while (!(await this.store.outbox({})).some((row) => row.tries > 0))
+      await new Promise((resolve) => setTimeout(resolve, 10));
   }
 
   /** Texts of the bot's messages, oldest first. */

@@ -171,13 +171,18 @@ export class FakeTelegram {
     return this.messages.filter((m) => m.fromBot && !m.deleted && (chat === undefined || m.chat === chat));
   }
 
+  /** True while somebody waits for updates in a long poll. */
+  get polled(): boolean {
+    return this.#poll !== null;
+  }
+
   /** Calls of a method that reached the server. */
   callsOf(method: string): readonly FakeCall[] {
     return this.calls.filter((call) => call.method === method);
   }
 
   /** Resolves once `condition` holds; it is asked again after each call and each new update. */
-  async until(condition: () => boolean, timeoutMs = 10_000): Promise<void> {
+  async until(condition: () => boolean, timeoutMs = 30_000): Promise<void> {
     if (condition()) return;
     await new Promise<void>((resolve, reject) => {
       const look = () => {
@@ -369,6 +374,7 @@ export class FakeTelegram {
     return new Promise((resolve, reject) => {
       const end = () => {
         clearTimeout(timer);
+        request.socket.off('close', end);
         if (this.#poll === poll) this.#poll = null;
       };
       const give = () => {
@@ -382,6 +388,7 @@ export class FakeTelegram {
       };
       const poll = { give, refuse };
       this.#poll = poll;
+      this.#changed();
       request.socket.once('close', end);
     });
   }

@@ -11,7 +11,7 @@ import type { OutboxRow, Store } from '../store/contract.ts';
 import { openStore } from '../store/index.ts';
 import { systemClock } from '../host/clock.ts';
 import { compile } from './compiled.ts';
-import { FakeTelegram, type FakeFault } from './telegram.ts';
+import { FakeTelegram, type FakeFault, type FakeMessage } from './telegram.ts';
 
 export interface ChaosOptions {
   readonly incidents: number;
@@ -39,6 +39,8 @@ export interface ChaosReport {
   readonly lost: readonly string[];
   /** Messages in the chat that no row of the outbox accounts for: something was sent twice. */
   readonly duplicated: readonly string[];
+  /** Changes of state that made more than one message of their own. */
+  readonly repeated: readonly string[];
   /** Incidents whose last state nobody was told. */
   readonly untold: readonly string[];
   readonly peakPerMinute: number;
@@ -213,6 +215,7 @@ async function account(store: Store, api: FakeTelegram, chaos: Chaos): Promise<C
     duplicated: sent
       .filter((message) => !known.has(String(message.messageId)))
       .map((message) => message.text.slice(0, 80)),
+    repeated: repeated(rows, sent),
     untold: incidents
       .filter((i) => !told.has(i.id) || (['resolved', 'needs-human'].includes(i.state.name) && !ends.has(i.id)))
       .map((i) => `${i.id} ${i.state.name}`),
@@ -230,6 +233,21 @@ function arrived(row: OutboxRow, byId: ReadonlyMap<string, OutboxRow>, seen: Set
   const next = by === undefined ? undefined : byId.get(by);
   if (row.state !== 'withheld' || !next || seen.has(row.notification.id)) return false;
   return arrived(next, byId, seen.add(row.notification.id));
+}
+
+/** By our own books, and by what stands in the chat: no two messages began with the same words about one incident. */
+function repeated(rows: readonly OutboxRow[], sent: readonly FakeMessage[]): readonly string[] {
+  const messages = new Map<string, Set<string>>();
+  const note = (change: string, message: string) =>
+    messages.set(change, (messages.get(change) ?? new Set()).add(message));
+  for (const { notification, externalId, state } of rows)
+    if (state === 'sent' && notification.manner === 'news' && notification.incident !== null && externalId !== null)
+      note(`#${notification.incident}, revision ${notification.id.split('#')[1]}`, externalId);
+  for (const { text, past, messageId } of sent) {
+    const [born = ''] = (past[0] ?? text).split('\n');
+    if (/#\d+ /.test(born)) note(born, String(messageId));
+  }
+  return [...messages].filter(([, ids]) => ids.size > 1).map(([change]) => change);
 }
 
 function peak(times: readonly number[]): number {
@@ -257,7 +275,10 @@ const work = JSON.parse(process.argv[2]);
 const clock = new SwiftClock(work.speed, work.began + (Date.now() - work.origin) * work.speed);
 const store = await openStore({ directory: work.folder, clock });
 const access = { token: new Secret(work.token), allowedUsers: [1001], chat: 1001, apiRoot: work.root };
-const notifier = createTelegramNotifier(access, createTelegramMemory(store, clock));
+const memory = createTelegramMemory(store, clock);
+// A bot can only write to people who wrote to it first.
+await memory.heard(1000);
+const notifier = createTelegramNotifier(access, memory);
 const config = { node: 'box', notifyOnFix: true, notifyOnCritical: true, quietHours: null, digestIntervalMs: work.digestIntervalMs, maxAutoFixAttempts: 3 };
 const telling = createTelling({ store, notifiers: [notifier], config, clock });
 const stop = new AbortController();
