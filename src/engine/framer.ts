@@ -161,9 +161,11 @@ export class Framer {
   #homeOfRaw(lane: Lane, inner: string): Open | null {
     const { current, suspended } = lane;
     if (current?.report && this.#goesOn(current, inner)) return current;
+    if (suspended?.report?.open && continues(suspended.report, inner)) return suspended;
+    // What a loud head announces hangs below it, and not below an earlier one.
+    if (current && this.#mayAttach(current, inner)) return current;
     if (suspended && this.#resumes(suspended, inner)) return suspended;
     if (!current) return null;
-    if (this.#mayAttach(current, inner)) return current;
     if (opens(inner)) return null;
     if (indented(inner)) return current;
     const takes = current.head && !current.report && current.raw < RAW_TAKEN && current.blanks < BLANKS_TAKEN;

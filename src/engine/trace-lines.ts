@@ -107,7 +107,9 @@ export function continues(state: Report, text: string): boolean {
 }
 
 function python(state: Report, text: string): boolean {
-  if (PY_FRAME.test(text) || TRACEBACK.test(text)) return go(state, 'frames', true);
+  if (PY_FRAME.test(text)) return go(state, 'frames', true);
+  // Behind a traceback that has ended, a further one belongs to it only when a joint or a group says so.
+  if (TRACEBACK.test(text)) return (state.expects === 'joint' || indented(text)) && go(state, 'frames', true);
   if (PY_JOINT.test(text)) return go(state, 'joint', true);
   if (indented(text)) return pythonIndented(state, text);
   if (state.expects === 'joint') return ++state.odd < 4;
