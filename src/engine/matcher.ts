@@ -102,6 +102,7 @@ function voiceOf(said: Utterance, reading: Reading): Voice {
 
 function refusal(pattern: RulePattern, voice: Voice, index: number, reading: Reading): string | null {
   const { level } = reading.record;
+  if (pattern.anyText && level === undefined) return 'the record names no level';
   const least = pattern.level ?? 'warn';
   const low = level !== undefined && LEVEL_ORDER.indexOf(level) < LEVEL_ORDER.indexOf(least);
   if (voice === 'calm' && low) return `the record's level is ${level}, the pattern asks for ${least}`;

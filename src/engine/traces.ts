@@ -163,7 +163,7 @@ const FRAME_LINES: Readonly<Record<Exclude<Language, 'python'>, RegExp>> = {
 };
 
 const HEADER =
-  /(?:^|[\s"'(:\]>-])(?<type>(?:[A-Za-z_$][\w$]*(?:\.|::|\\{1,2}|\/))*[A-Za-z_$][\w$]*(?:Error|Exception|Failure|Fault|Interrupt|Throwable|Timeout|Panic|Errno::[A-Z]+|ENOSPC))(?: \[(?<code>[\w.]+)\])?(?:: (?<message>.*)| \((?<paren>.*)\):?|(?<bare>\s*\{?))$/;
+  /(?:^|[\s"'(:\]>-])(?<type>(?:[A-Za-z_$][\w$]*(?:\.|::|\\{1,2}|\/))*(?:[A-Za-z_$][\w$]*)?(?:Error|Exception|Failure|Fault|Interrupt|Throwable|Timeout|Panic|Errno::[A-Z]+|ENOSPC))(?: \[(?<code>[\w.]+)\])?(?:: (?<message>.*)| \((?<paren>.*)\):?|(?<bare>\s*\{?))$/;
 const CAUSE_HEADER = /^\s*(?:Caused by: |Suppressed: |\[cause\]: | {1,8}---> |Wrapped by: )(.*)$/;
 
 function frameEntries(lines: readonly string[], language: Exclude<Language, 'python'>, used: Set<number>): Entry[] {
@@ -208,8 +208,11 @@ export function exceptionIn(text: string): { type: string; message: string; inde
   const match = HEADER.exec(text);
   if (match?.groups) {
     const type = match.groups['type'] ?? '';
+    const at = match.index + match[0].indexOf(type);
+    // A name alone at the end of a sentence is a word of it.
+    if (match.groups['bare'] !== undefined && at > 0 && !/[:>\]|] ?$/.test(text.slice(0, at))) return null;
     const message = (match.groups['message'] ?? match.groups['paren'] ?? '').replace(/\s*\{$/, '');
-    return { type, message, index: match.index + match[0].indexOf(type) };
+    return { type, message, index: at };
   }
   return null;
 }
