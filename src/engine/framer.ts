@@ -184,7 +184,7 @@ export class Framer {
   /** Lines that foreign records cut off from their report find back to it, when they can only be its own. */
   #resumes(open: Open, inner: string, cuts: number): boolean {
     // A head that only announced something may have its report torn off by one record, not by many.
-    if (!open.report) return cuts === 0 && this.#mayAttach(open, inner);
+    if (!open.report) return cuts === 0 && this.#isLoud(open) && this.#mayAttach(open, inner);
     return continues(open.report, inner);
   }
 
@@ -369,8 +369,11 @@ export class Framer {
 
 /** Heads that say "what follows is the report": they end in a colon, or name a program that failed. */
 function announces(first: string): boolean {
-  return /:\s*$|\b(?:exited with|exit (?:code|status)|exception|error|failed|failure|crashed|raised|rejection|traceback|abort)/i.test(
-    first,
+  return (
+    !/\b(?:0|no|zero) (?:errors?|failed|failures|exceptions)\b|\b(?:errors?|failed|failures)[=:] ?0\b/i.test(first) &&
+    /:\s*$|\b(?:exited with|exit (?:code|status)|exception|error|failed|failure|crashed|raised|rejection|traceback|abort)/i.test(
+      first,
+    )
   );
 }
 

@@ -27,8 +27,8 @@ export interface RulePattern {
   readonly facts: Readonly<Record<string, FactName>>;
   readonly constant: Readonly<Partial<Record<FactName, string | number>>>;
   readonly because: string;
-  /** The level is the evidence: the first look goes by the words and shapes of levels. */
-  readonly anyText: boolean;
+  /** The level is the evidence. */
+  readonly byLevel: boolean;
   /** Words of which one must be there, lower case; null when there are none. */
   readonly required: readonly string[] | null;
 }
@@ -61,7 +61,7 @@ export function compileRules(rules: readonly Rule[]): readonly MatchRule[] {
       facts: pattern.facts ?? {},
       constant: pattern.constant ?? {},
       because: pattern.because,
-      anyText: pattern.anyText ?? false,
+      byLevel: pattern.byLevel ?? false,
       required: pattern.words ?? literalsOf(pattern.match),
     })),
   }));
@@ -95,11 +95,11 @@ const LEVEL_WORDS = [
 /** All words that make a line worth reading. */
 export function wordsOf(rules: readonly MatchRule[]): readonly string[] {
   return rules.flatMap((rule) =>
-    rule.patterns.flatMap((pattern) => (pattern.anyText ? LEVEL_WORDS : (pattern.required ?? []))),
+    rule.patterns.flatMap((pattern) => pattern.required ?? (pattern.byLevel ? LEVEL_WORDS : [])),
   );
 }
 
 /** True when some pattern can match a line that holds none of the words. */
 export function needsEveryLine(rules: readonly MatchRule[]): boolean {
-  return rules.some((rule) => rule.patterns.some((pattern) => pattern.required === null && !pattern.anyText));
+  return rules.some((rule) => rule.patterns.some((pattern) => pattern.required === null && !pattern.byLevel));
 }

@@ -20,7 +20,7 @@ const PY_FRAME = /^[ \t|]*File "[^"]{1,500}", line \d+/;
 const PY_JOINT = /^[ \t|]*(?:The above exception was the direct cause|During handling of the above exception)/;
 /** `package.Name: message` or `Name`, as the last line of a traceback. A level word is not a name. */
 const PY_LAST =
-  /^(?!(?:INFO|DEBUG|WARNING|WARN|ERROR|CRITICAL|FATAL|TRACE|File|Traceback)\b[^.\w])[ \t|]*[A-Za-z_][\w.]{0,200}(?::(?:\s|$)|$|\()/;
+  /^(?!(?:INFO|DEBUG|WARNING|WARN|ERROR|CRITICAL|FATAL|TRACE|File|Traceback)\b[^.\w])[ \t|]*[A-Za-z_][\w.]{0,200}(?::(?:\s|$)|$|\(|(?:Error|Exception|Timeout|Exit|Interrupt|Expired) )/;
 const FATAL_PYTHON = /^Fatal Python error: /;
 
 const FRAME =

@@ -83,7 +83,8 @@ function languageOf(lines: readonly string[]): Language | null {
 
 const PY_FRAME = /^[ \t|]*File "([^"]+)", line (\d+)(?:, in (\S+))?/;
 const PY_JOINT = /^[ \t|]*(The above exception was the direct cause|During handling of the above)/;
-const PY_TYPE = /^[ \t|]*((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?:: ?([\s\S]*))?$/;
+const PY_TYPE =
+  /^[ \t|]*((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Timeout|Exit|Interrupt|Expired)?)(?:: ?([\s\S]*)| ([([\w].*))?$/;
 const PY_STOP = /^(?:File|Traceback|INFO|DEBUG|WARNING|ERROR|CRITICAL|WARN|FATAL)$/;
 
 function pythonEntries(lines: readonly string[], used: Set<number>): Entry[] {
@@ -135,7 +136,10 @@ function pythonType(line: string): { type: string; message: string } | null {
   const match = PY_TYPE.exec(text);
   if (!match || PY_STOP.test(match[1] ?? '')) return null;
   if (match[2] === undefined && !/[A-Z]|^(?:timeout|error|herror|gaierror)$/.test(match[1] ?? '')) return null;
-  return { type: match[1] ?? '', message: match[2] ?? '' };
+  // Behind a blank stands what somebody appended to the class, and never a sentence.
+  if (match[3] !== undefined && !/(?:Error|Exception|Timeout|Exit|Interrupt|Expired)$/.test(match[1] ?? ''))
+    return null;
+  return { type: match[1] ?? '', message: match[2] ?? match[3] ?? '' };
 }
 
 /** Further lines of the message: everything up to the next joint, frame or traceback. */

@@ -101,7 +101,7 @@ function compile(rule: UserRule, complain: Complain): MatchRule {
       facts: {},
       constant: {},
       because: rule.because,
-      anyText: false,
+      byLevel: false,
       required: wordsIn(pattern.match),
     };
   });

@@ -215,7 +215,7 @@ export default defineRules(
       {
         on: 'text',
         match:
-          /(?:config|settings|\.env|\.ya?ml|\.toml|package\.json|appsettings|preferences|options|\.conf)[^\n]{0,200}\n(?:[^\n]{0,400}\n){0,14}(?:json\.decoder\.)?JSONDecodeError: /i,
+          /(?:(?:config|settings|preferences|options|package|secrets|credentials|profile)[\w.-]{0,40}\.(?:json|ya?ml|toml)\b|\.env\b|, in \w{0,40}(?:config|settings)\w{0,20}$|[\\/](?:config|settings)\w{0,20}\.py")[^\n]{0,200}\n(?:[^\n]{0,400}\n){0,14}(?:json\.decoder\.)?JSONDecodeError: /im,
         confidence: 0.89,
         because: 'a JSON parser fails in a frame that opens a file called like a configuration',
       },

@@ -21,10 +21,10 @@ export interface Pattern {
    */
   readonly level?: Level;
   /**
-   * True where the level of the record is the evidence and any text will do. The first look then goes by the words and
-   * shapes of levels. Needs `level`.
+   * True where the level of the record is the evidence: a text without a level is never meant. When `match` needs no word,
+   * the first look goes by the words and shapes of levels.
    */
-  readonly anyText?: boolean;
+  readonly byLevel?: boolean;
   /**
    * Words of which any text that `match` matches holds at least one, lower case. Default: worked out from `match`. Say
    * them where a rarer word than the chosen one exists, since every line that holds one of them is read in full.

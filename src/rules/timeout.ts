@@ -65,7 +65,7 @@ export default defineRules({
     },
     {
       match:
-        /Read timed out|Connect timed out|connect timed out|Connection timed out|connection timed out|The read operation timed out|handshake operation timed out|Request timed out|Timed out$|SocketTimeoutException|TimeoutError\b|ReadTimeout\b|ConnectTimeout\b|TimeoutExpired\b/,
+        /Read timed out|Connect timed out|connect timed out|Connection timed out|connection timed out|The read operation timed out|handshake operation timed out|Request timed out|Timed out$|SocketTimeoutException|(?:^|[:(.] ?)(?:TimeoutError|ReadTimeout|ConnectTimeout|TimeoutExpired)(?::|\)|$)/,
       confidence: 0.925,
       because: 'texts of socket libraries',
     },

@@ -30,7 +30,7 @@ export default defineRules({
     },
     {
       match: /\S/,
-      anyText: true,
+      byLevel: true,
       level: 'error',
       confidence: 0.3,
       because: 'the level of the record',
@@ -38,6 +38,7 @@ export default defineRules({
     {
       match:
         /\b(?:failed|failure|could not|couldn't|cannot|can't|unable to|error|exception|fatal|crash(?:ed)?|refused|denied|invalid|corrupt(?:ed)?|aborted|rejected|unreachable|not found)\b/i,
+      byLevel: true,
       level: 'warn',
       confidence: 0.25,
       because: 'a warning that says something failed',
