@@ -16,7 +16,7 @@ import { type Framed, Framer } from './framer.ts';
 import { type Match, match, type NearMiss } from './matcher.ts';
 import { type Prefilter, prefilterOf } from './prefilter.ts';
 import { type Reading, read, type Stream } from './reading.ts';
-import { compileRules, type MatchRule, wordsOf } from './rule-set.ts';
+import { compileRules, type MatchRule, needsEveryLine, wordsOf } from './rule-set.ts';
 
 export interface DetectorOptions {
   /** Default: the whole catalogue. */
@@ -65,8 +65,7 @@ export class ErrorDetector {
   constructor(options: DetectorOptions = {}) {
     this.#options = options;
     this.#rules = [...(options.userRules ?? []), ...compileRules(options.rules ?? catalogue)];
-    const unfiltered = this.#rules.some((rule) => rule.patterns.some((pattern) => pattern.required === null));
-    this.#prefilter = prefilterOf(wordsOf(this.#rules), unfiltered ? [/^/] : LEVEL_SHAPES);
+    this.#prefilter = prefilterOf(wordsOf(this.#rules), needsEveryLine(this.#rules) ? [/^/] : LEVEL_SHAPES);
   }
 
   /** Takes the next bytes or the next event of a stream; gives the detections that are complete by now. */
@@ -274,6 +273,7 @@ export class ErrorDetector {
         }),
         facts,
         fixable: this.#options.handledTypes?.has('service_crash') ?? false,
+        actionable: this.#options.handledTypes?.has('service_crash') ?? false,
         message: oneLine(redact(record.message || `process ended with ${how}`, this.#secrets()), MESSAGE_KEPT),
         record,
       },
@@ -311,15 +311,16 @@ export class ErrorDetector {
         trace: reading.record.trace,
       }),
       facts,
-      fixable: this.#fixable(best, facts, reading),
+      fixable: best.pattern.fixable && this.#actionable(best, facts, reading),
+      actionable: this.#actionable(best, facts, reading),
       message: oneLine(redact(said.text.split('\n', 1)[0] ?? '', secrets), MESSAGE_KEPT),
       record: reading.record,
     };
   }
 
   /** What a calm line says may at most make us wait; what may be an imitation makes us do nothing. */
-  #fixable({ rule, pattern, facts: matched }: Match, facts: Facts, reading: Reading): boolean {
-    if (!this.#options.handledTypes?.has(rule.type) || !pattern.fixable) return false;
+  #actionable({ rule, facts: matched }: Match, facts: Facts, reading: Reading): boolean {
+    if (!this.#options.handledTypes?.has(rule.type)) return false;
     if (reading.suspicion !== null || !factsPass(matched, facts)) return false;
     return reading.voice !== 'calm' || WAITING.has(rule.type);
   }

@@ -141,7 +141,7 @@ export class Framer {
       if (current) current.blanks++;
       return;
     }
-    const head = name === '' ? isHead(text, from) : isCarriedHead(text, from);
+    const head = isHead(text, from) || (name !== '' && !current?.report?.open && isCarriedHead(text, from));
     const home = head ? this.#homeOfHead(lane, inner) : this.#homeOfRaw(lane, inner);
     if (home) return this.#add(home, text, from, line, now);
     this.#begin(lane, name, text, from, head || event !== null, inner, line, now, event);
@@ -151,6 +151,7 @@ export class Framer {
   #homeOfHead(lane: Lane, inner: string): Open | null {
     for (const open of [lane.current, lane.suspended]) {
       if (!open?.hit) continue;
+      if (open.report?.kind === 'v8' && open === lane.current && continues(open.report, inner)) return open;
       if (open.report?.kind === 'git' && /^[a-z]/.test(inner) && continues(open.report, inner)) return open;
       if (!open.report && /^[a-z]/.test(inner) && this.#mayAttach(open, inner)) return open;
       if (open === lane.current && open.head && goesOn(open, inner)) return open;
@@ -161,9 +162,11 @@ export class Framer {
   #homeOfRaw(lane: Lane, inner: string): Open | null {
     const { current, suspended } = lane;
     if (current?.report && this.#goesOn(current, inner)) return current;
-    if (suspended && this.#resumes(suspended, inner)) return suspended;
+    if (suspended?.report?.open && continues(suspended.report, inner)) return suspended;
+    // What a loud head announces hangs below it, and not below an earlier one.
+    if (current && this.#mayAttach(current, inner)) return current;
+    if (suspended && this.#resumes(suspended, inner, lane.cuts)) return suspended;
     if (!current) return null;
-    if (this.#mayAttach(current, inner)) return current;
     if (opens(inner)) return null;
     if (indented(inner)) return current;
     const takes = current.head && !current.report && current.raw < RAW_TAKEN && current.blanks < BLANKS_TAKEN;
@@ -179,14 +182,17 @@ export class Framer {
   }
 
   /** Lines that foreign records cut off from their report find back to it, when they can only be its own. */
-  #resumes(open: Open, inner: string): boolean {
-    if (!open.report) return this.#mayAttach(open, inner);
+  #resumes(open: Open, inner: string, cuts: number): boolean {
+    // A head that only announced something may have its report torn off by one record, not by many.
+    if (!open.report) return cuts === 0 && this.#isLoud(open) && this.#mayAttach(open, inner);
     return continues(open.report, inner);
   }
 
   /** A trace or a tool's report hangs below the loud head that announces it. */
   #mayAttach(open: Open, inner: string): boolean {
     if (open.report || !open.head || !open.hit || open.blanks > 1) return false;
+    // A line that is a JSON object holds its own stack.
+    if ((open.lines[0] ?? '').charCodeAt(open.from[0] ?? 0) === 0x7b) return false;
     const report = opens(inner);
     if (!report || report.kind === 'v8' || report.kind === 'node' || inner.startsWith('Fatal Python')) return false;
     const first = open.lines[0] ?? '';
@@ -363,13 +369,17 @@ export class Framer {
 
 /** Heads that say "what follows is the report": they end in a colon, or name a program that failed. */
 function announces(first: string): boolean {
-  return /:\s*$|\b(?:exited with|exit (?:code|status)|exception|error|failed|failure|crashed|raised|rejection|traceback|abort)/i.test(
-    first,
+  return (
+    !/\b(?:0|no|zero) (?:errors?|failed|failures|exceptions)\b|\b(?:errors?|failed|failures)[=:] ?0\b/i.test(first) &&
+    /:\s*$|\b(?:exited with|exit (?:code|status)|exception|error|failed|failure|crashed|raised|rejection|traceback|abort)/i.test(
+      first,
+    )
   );
 }
 
 /** The same writer goes on under the same prefix: `DETAIL:` after `ERROR:`, a PHP stack, a Go panic. */
 function goesOn(open: Open, inner: string): boolean {
+  if (isUnitResult(open, inner)) return true;
   const at = inner.search(
     /(?:DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION): |PHP(?: {1,4}\d{1,3}\. | Stack trace:)|goroutine \d+ |\[signal |\tat |#\d+ |: ?$/,
   );
@@ -382,6 +392,14 @@ function goesOn(open: Open, inner: string): boolean {
     return false;
   const first = peel((open.lines[0] ?? '').slice(open.from[0] ?? 0), 0);
   return first.logger === next.logger && first.pid === next.pid && first.tags[0] === next.tags[0];
+}
+
+/** `a.service: Failed with result …` says once more that the main process of the same unit has exited. */
+function isUnitResult(open: Open, inner: string): boolean {
+  const unit = /^(\S{1,160}: )Failed with result '/.exec(inner)?.[1];
+  if (!unit) return false;
+  const first = (open.lines[0] ?? '').slice(open.from[0] ?? 0);
+  return first.startsWith(unit) && / process exited, code=/.test(first);
 }
 
 function isBlank(text: string): boolean {

@@ -179,7 +179,7 @@ class Batch {
       fingerprint: { ...detection.fingerprint, place },
       message: this.#deps.redact(detection.message).slice(0, MESSAGE_CAP),
       facts: detection.facts,
-      fixable: detection.fixable,
+      fixable: detection.actionable,
       count: 1,
       firstSeen: at,
       lastSeen: at,

@@ -15,7 +15,7 @@ export interface RequiredLiteral {
 export function requiredLiterals(rules: readonly Rule[]): readonly RequiredLiteral[] {
   return rules.flatMap((rule) =>
     rule.patterns.flatMap((pattern, i) =>
-      (literalsOf(pattern.match) ?? []).map((literal) => ({ literal, rule: rule.name, pattern: i })),
+      (pattern.words ?? literalsOf(pattern.match) ?? []).map((literal) => ({ literal, rule: rule.name, pattern: i })),
     ),
   );
 }
@@ -34,7 +34,7 @@ export function literalsOf(pattern: Pattern['match']): readonly string[] | null 
 
 const SHORTEST = 3;
 const MOST_EXACT = 24;
-const MOST_NEEDED = 60;
+const MOST_NEEDED = 400;
 const LONGEST_EXACT = 48;
 
 /**

@@ -52,9 +52,17 @@ export function match(reading: Reading, rules: readonly MatchRule[]): Verdict {
   return { best, nearMisses };
 }
 
+/** A line below the message says less surely what happened than the message or the exception itself. */
+const BELOW = 0.02;
+
 function beats(a: Match, b: Match): boolean {
-  if (Math.abs(a.confidence - b.confidence) > 1e-6) return a.confidence > b.confidence;
+  const gain = sureness(a) - sureness(b);
+  if (Math.abs(gain) > 1e-6) return gain > 0;
   return a.said.depth > b.said.depth;
+}
+
+function sureness({ confidence, said }: Match): number {
+  return said.role === 'body' ? confidence - BELOW : confidence;
 }
 
 function matchRule(rule: MatchRule, reading: Reading, lowered: string, nearMisses: NearMiss[]): Match | null {
@@ -102,6 +110,7 @@ function voiceOf(said: Utterance, reading: Reading): Voice {
 
 function refusal(pattern: RulePattern, voice: Voice, index: number, reading: Reading): string | null {
   const { level } = reading.record;
+  if (pattern.byLevel && level === undefined) return 'the record names no level';
   const least = pattern.level ?? 'warn';
   const low = level !== undefined && LEVEL_ORDER.indexOf(level) < LEVEL_ORDER.indexOf(least);
   if (voice === 'calm' && low) return `the record's level is ${level}, the pattern asks for ${least}`;

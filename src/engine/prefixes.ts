@@ -100,10 +100,14 @@ export function isHead(text: string, from: number): boolean {
 }
 
 /** Behind a carrier that stamps each line, `agent.core: text` begins a record too. */
-const HEAD_LOGGER = /(?:[a-z][\w-]{0,40}(?:\.[A-Za-z_][\w-]{0,40}){1,8}|[a-z][a-z0-9_-]{1,24}): (?=[A-Z"[\d])/y;
+const HEAD_LOGGER = /(?:([a-z][\w-]{0,40}(?:\.[A-Za-z_][\w-]{0,40}){1,8}): |[a-z][a-z0-9_-]{1,24}: (?=[A-Z"[\d]))/y;
 
 export function isCarriedHead(text: string, from: number): boolean {
-  return isHead(text, from) || stands(HEAD_LOGGER, text, from);
+  if (isHead(text, from)) return true;
+  HEAD_LOGGER.lastIndex = from;
+  const match = HEAD_LOGGER.exec(text);
+  // `anthropic.RateLimitError: …` is the last line of a traceback.
+  return match !== null && !NOT_LOGGER.test(match[1] ?? '');
 }
 
 // ---------------------------------------------------------------- peeling
@@ -291,7 +295,7 @@ function takeLogger(c: Cursor): boolean {
   LOGGER.lastIndex = c.pos;
   const match = LOGGER.exec(c.text);
   const name = match?.[1] ?? '';
-  if (!match || NOT_LOGGER.test(name) || ERRNO.test(name) || (c.logger !== undefined && !/[._]/.test(name)))
+  if (!match || NOT_LOGGER.test(name) || ERRNO.test(name) || (c.logger !== undefined && !name.includes('.')))
     return takeMonolog(c);
   c.logger = name;
   c.pos = LOGGER.lastIndex;

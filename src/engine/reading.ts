@@ -55,7 +55,8 @@ export function read(framed: Framed, stream: Stream, now: number): Reading {
   const trace = found?.trace ?? lone(structured, message);
   const words = body.filter((line, i) => line.trim() !== '' && !found?.used.has(i + skip));
   const record = recordOf(framed, stream, { head, structured, message, trace, text: lines.join('\n'), now });
-  const utterances = utterancesOf(message, words, trace, structured);
+  const loud = record.level !== undefined && atLeast(record.level, 'warn');
+  const utterances = utterancesOf(message, words, trace, structured, loud);
   return {
     record,
     utterances,
@@ -141,6 +142,7 @@ function utterancesOf(
   words: readonly string[],
   trace: Trace | undefined,
   structured: Structured | null,
+  loud: boolean,
 ): readonly Utterance[] {
   const list: Utterance[] = [];
   const add = (text: string, role: Utterance['role'], depth: number): void => {
@@ -154,7 +156,8 @@ function utterancesOf(
       add(one.message ? `${one.type}: ${one.message}` : one.type, 'exception', i + 1),
     );
   if (structured?.exception) add(structured.exception, 'exception', 1);
-  const embedded = exceptionIn(message);
+  // What a calm line quotes is no exception of its own.
+  const embedded = exceptionIn(loud ? message : withoutQuotes(message));
   if (embedded) add(embedded.message ? `${embedded.type}: ${embedded.message}` : embedded.type, 'exception', 1);
   const trailing = structured ? null : trailingError(message);
   if (trailing) add(trailing, 'body', 1);

@@ -27,6 +27,8 @@ export interface RulePattern {
   readonly facts: Readonly<Record<string, FactName>>;
   readonly constant: Readonly<Partial<Record<FactName, string | number>>>;
   readonly because: string;
+  /** The level is the evidence. */
+  readonly byLevel: boolean;
   /** Words of which one must be there, lower case; null when there are none. */
   readonly required: readonly string[] | null;
 }
@@ -59,7 +61,8 @@ export function compileRules(rules: readonly Rule[]): readonly MatchRule[] {
       facts: pattern.facts ?? {},
       constant: pattern.constant ?? {},
       because: pattern.because,
-      required: literalsOf(pattern.match),
+      byLevel: pattern.byLevel ?? false,
+      required: pattern.words ?? literalsOf(pattern.match),
     })),
   }));
 }
@@ -73,7 +76,30 @@ export function requiredOf(pattern: RulePattern): readonly string[] | null {
   return pattern.required;
 }
 
+/** Words that say `error` or worse in the prefixes of lines. Levels without a word are shapes, in the detector. */
+const LEVEL_WORDS = [
+  'error',
+  'eror',
+  'fatal',
+  'critical',
+  'crit]',
+  'severe',
+  'panic',
+  'emerg',
+  'alert',
+  '[err',
+  ' err ',
+  'level=err',
+];
+
 /** All words that make a line worth reading. */
 export function wordsOf(rules: readonly MatchRule[]): readonly string[] {
-  return rules.flatMap((rule) => rule.patterns.flatMap((pattern) => pattern.required ?? []));
+  return rules.flatMap((rule) =>
+    rule.patterns.flatMap((pattern) => pattern.required ?? (pattern.byLevel ? LEVEL_WORDS : [])),
+  );
+}
+
+/** True when some pattern can match a line that holds none of the words. */
+export function needsEveryLine(rules: readonly MatchRule[]): boolean {
+  return rules.some((rule) => rule.patterns.some((pattern) => pattern.required === null && !pattern.byLevel));
 }

@@ -20,7 +20,7 @@ const PY_FRAME = /^[ \t|]*File "[^"]{1,500}", line \d+/;
 const PY_JOINT = /^[ \t|]*(?:The above exception was the direct cause|During handling of the above exception)/;
 /** `package.Name: message` or `Name`, as the last line of a traceback. A level word is not a name. */
 const PY_LAST =
-  /^(?!(?:INFO|DEBUG|WARNING|WARN|ERROR|CRITICAL|FATAL|TRACE|File|Traceback)\b[^.\w])[ \t|]*[A-Za-z_][\w.]{0,200}(?::(?:\s|$)|$|\()/;
+  /^(?!(?:INFO|DEBUG|WARNING|WARN|ERROR|CRITICAL|FATAL|TRACE|File|Traceback)\b[^.\w])[ \t|]*[A-Za-z_][\w.]{0,200}(?::(?:\s|$)|$|\(|(?:Error|Exception|Timeout|Exit|Interrupt|Expired) )/;
 const FATAL_PYTHON = /^Fatal Python error: /;
 
 const FRAME =
@@ -28,7 +28,7 @@ const FRAME =
 const CAUSE =
   /^[ \t]*(?:Caused by: |Suppressed: |\[cause\]: |nested exception is:|Wrapped by: |Require stack:|\[errors\]: \[|Next \w)/;
 const NODE_SITE =
-  /^(?:\/|[A-Za-z]:\\|file:\/\/|node:|internal\/|\[eval\]|evalmachine)[^\s:]{0,400}(?::[^\s:\d]{1,40})?:\d+$/;
+  /^(?:\/|[A-Za-z]:\\|file:\/\/|node:|internal\/|\[eval\]|evalmachine|undefined)[^\s:]{0,400}(?::[^\s:\d]{1,40})?:\d+$/;
 const NODE_TAIL = /^(?:Node\.js v\d|\}|\]|- \/|- [A-Za-z]:\\|\(Use `node --trace|\s*\^+\s*$)/;
 const GO_OPENS = /^(?:panic: |fatal error: |unexpected fault address|SIGSEGV: |runtime: goroutine stack exceeds)/;
 const GO_PART =
@@ -41,7 +41,7 @@ const V8_PART =
 const GIT_PART =
   /^(?:Auto-merging |CONFLICT |Automatic merge failed|Merge conflict|error: |fatal: |hint: |warning: |remote: |Please,? |Aborting|Another git process|an editor opened|are terminated|remove the file manually|Updating [0-9a-f]|To [\w.@:/-]|From \S| ! \[|and the repository exists|Could not read from remote|branch |Cannot |You |Merge with strategy|stash|Your |Use |on the |could not apply|Resolve all|The |It is |No |run again|Set the environment|To add an exception|but the current|'|not something|\t)/;
 const GIT_OPENS =
-  /^(?:CONFLICT \(|Auto-merging |Automatic merge failed|Updating [0-9a-f]{7,}\.\.|fatal: |error: (?:failed to push|Your local changes|The following untracked|cannot |Pulling is not|Committing is not|Merging is not|could not (?:apply|lock|read)|unable to |object file|loose object|insufficient|bad |unknown (?:option|switch)|pathspec|src refspec|remote |RPC failed|Entry )| ! \[(?:remote )?rejected\]|To (?:https?|ssh|git)[:@]|git (?:pull|push|clone|merge|rebase|fetch|checkout|stash|status|commit)\b)/;
+  /^(?:\S{1,120}@\S{1,120}: Permission denied \(|Host key verification failed|remote: |CONFLICT \(|Auto-merging |Automatic merge failed|Updating [0-9a-f]{7,}\.\.|fatal: |error: (?:failed to push|Your local changes|The following untracked|cannot |Pulling is not|Committing is not|Merging is not|could not (?:apply|lock|read)|unable to |object file|loose object|insufficient|bad |unknown (?:option|switch)|pathspec|src refspec|remote |RPC failed|Entry )| ! \[(?:remote )?rejected\]|To (?:https?|ssh|git)[:@]|git (?:pull|push|clone|merge|rebase|fetch|checkout|stash|status|commit)\b)/;
 const NPM_OPENS = /^npm (?:ERR!|error)/;
 const NPM_LOG = /^\d{1,6} error /;
 const SPRING_OPENS = /^\*{5,}$|^APPLICATION FAILED TO START/;
@@ -107,7 +107,9 @@ export function continues(state: Report, text: string): boolean {
 }
 
 function python(state: Report, text: string): boolean {
-  if (PY_FRAME.test(text) || TRACEBACK.test(text)) return go(state, 'frames', true);
+  if (PY_FRAME.test(text)) return go(state, 'frames', true);
+  // Behind a traceback that has ended, a further one belongs to it only when a joint or a group says so.
+  if (TRACEBACK.test(text)) return (state.expects === 'joint' || indented(text)) && go(state, 'frames', true);
   if (PY_JOINT.test(text)) return go(state, 'joint', true);
   if (indented(text)) return pythonIndented(state, text);
   if (state.expects === 'joint') return ++state.odd < 4;

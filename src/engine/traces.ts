@@ -83,7 +83,8 @@ function languageOf(lines: readonly string[]): Language | null {
 
 const PY_FRAME = /^[ \t|]*File "([^"]+)", line (\d+)(?:, in (\S+))?/;
 const PY_JOINT = /^[ \t|]*(The above exception was the direct cause|During handling of the above)/;
-const PY_TYPE = /^[ \t|]*((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?:: ?([\s\S]*))?$/;
+const PY_TYPE =
+  /^[ \t|]*((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Timeout|Exit|Interrupt|Expired)?)(?:: ?([\s\S]*)| ([([\w].*))?$/;
 const PY_STOP = /^(?:File|Traceback|INFO|DEBUG|WARNING|ERROR|CRITICAL|WARN|FATAL)$/;
 
 function pythonEntries(lines: readonly string[], used: Set<number>): Entry[] {
@@ -135,7 +136,10 @@ function pythonType(line: string): { type: string; message: string } | null {
   const match = PY_TYPE.exec(text);
   if (!match || PY_STOP.test(match[1] ?? '')) return null;
   if (match[2] === undefined && !/[A-Z]|^(?:timeout|error|herror|gaierror)$/.test(match[1] ?? '')) return null;
-  return { type: match[1] ?? '', message: match[2] ?? '' };
+  // Behind a blank stands what somebody appended to the class, and never a sentence.
+  if (match[3] !== undefined && !/(?:Error|Exception|Timeout|Exit|Interrupt|Expired)$/.test(match[1] ?? ''))
+    return null;
+  return { type: match[1] ?? '', message: match[2] ?? match[3] ?? '' };
 }
 
 /** Further lines of the message: everything up to the next joint, frame or traceback. */
@@ -163,7 +167,7 @@ const FRAME_LINES: Readonly<Record<Exclude<Language, 'python'>, RegExp>> = {
 };
 
 const HEADER =
-  /(?:^|[\s"'(:\]>-])(?<type>(?:[A-Za-z_$][\w$]*(?:\.|::|\\{1,2}|\/))*[A-Za-z_$][\w$]*(?:Error|Exception|Failure|Fault|Interrupt|Throwable|Timeout|Panic|Errno::[A-Z]+|ENOSPC))(?: \[(?<code>[\w.]+)\])?(?:: (?<message>.*)| \((?<paren>.*)\):?|(?<bare>\s*\{?))$/;
+  /(?:^|[\s"'(:\]>-])(?<type>(?:[A-Za-z_$][\w$]*(?:\.|::|\\{1,2}|\/))*(?:[A-Za-z_$][\w$]*)?(?:Error|Exception|Failure|Fault|Interrupt|Throwable|Timeout|Panic|Errno::[A-Z]+|ENOSPC))(?: \[(?<code>[\w.]+)\])?(?:: (?<message>.*)| \((?<paren>.*)\):?|(?<bare>\s*\{?))$/;
 const CAUSE_HEADER = /^\s*(?:Caused by: |Suppressed: |\[cause\]: | {1,8}---> |Wrapped by: )(.*)$/;
 
 function frameEntries(lines: readonly string[], language: Exclude<Language, 'python'>, used: Set<number>): Entry[] {
@@ -208,8 +212,11 @@ export function exceptionIn(text: string): { type: string; message: string; inde
   const match = HEADER.exec(text);
   if (match?.groups) {
     const type = match.groups['type'] ?? '';
+    const at = match.index + match[0].indexOf(type);
+    // A name alone at the end of a sentence is a word of it.
+    if (match.groups['bare'] !== undefined && at > 0 && !/[:>\]|] ?$/.test(text.slice(0, at))) return null;
     const message = (match.groups['message'] ?? match.groups['paren'] ?? '').replace(/\s*\{$/, '');
-    return { type, message, index: match.index + match[0].indexOf(type) };
+    return { type, message, index: at };
   }
   return null;
 }

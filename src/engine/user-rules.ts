@@ -101,6 +101,7 @@ function compile(rule: UserRule, complain: Complain): MatchRule {
       facts: {},
       constant: {},
       because: rule.because,
+      byLevel: false,
       required: wordsIn(pattern.match),
     };
   });

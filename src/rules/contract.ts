@@ -20,6 +20,16 @@ export interface Pattern {
    * text is proof by itself, because the program writes it only when something failed.
    */
   readonly level?: Level;
+  /**
+   * True where the level of the record is the evidence: a text without a level is never meant. When `match` needs no word,
+   * the first look goes by the words and shapes of levels.
+   */
+  readonly byLevel?: boolean;
+  /**
+   * Words of which any text that `match` matches holds at least one, lower case. Default: worked out from `match`. Say
+   * them where a rarer word than the chosen one exists, since every line that holds one of them is read in full.
+   */
+  readonly words?: readonly string[];
   /** Facts that named groups of `match` give, when the group's name is not the fact's name. */
   readonly facts?: Readonly<Record<string, FactName>>;
   /** Facts that follow from the match alone, e.g. `{ provider: 'anthropic' }`. */

@@ -6,20 +6,60 @@ export default defineRules({
   name: 'syntax-error',
   type: 'syntax_error',
   severity: 'high',
+  // A change of code is needed.
+  fixable: false,
   patterns: [
     {
       on: 'exception',
-      match: /(?:^|\.)(?:SyntaxError|IndentationError|TabError)\b/,
+      match: /(?:^|[.\s])(?:SyntaxError|IndentationError|TabError)\b/,
       confidence: 0.85,
       because: 'Python and JavaScript classes',
     },
-    { match: /PHP Parse error: {1,2}syntax error|Parse error: syntax error/, confidence: 0.95, because: 'PHP' },
-    { match: /syntax error(?:,|:| near) unexpected/, confidence: 0.92, because: 'shells and yacc parsers' },
+    {
+      on: 'exception',
+      match:
+        /(?:SyntaxError|IndentationError|TabError): (?:invalid|unexpected (?:indent|EOF|character)|expected|unindent|unmatched|unterminated|EOF while|EOL while|inconsistent|cannot assign|Missing parentheses|'\S{1,20}' (?:outside|was never)|f-string|closing parenthesis|positional argument follows|non-default argument|name '|Missing (?:initializer|catch)|Identifier '|Unexpected (?:identifier|reserved|strict|eval)|Invalid (?:or unexpected|left-hand|regular|shorthand|destructuring)|await is only|Illegal|missing [)\]};])/,
+      confidence: 0.955,
+      because: 'Python and JavaScript',
+    },
+    {
+      match:
+        /PHP Parse error: {1,2}|Parse error: syntax error|ParseError\b[^\n]{0,40}syntax error|syntax error, unexpected |unexpected (?:end of file|'[^'\n]{1,20}')(?:, expecting|$)/,
+      confidence: 0.95,
+      because: 'PHP and Ruby',
+    },
+    {
+      match:
+        /syntax error(?:,|:| near) unexpected|syntax error near unexpected token|unexpected EOF while looking for matching|Syntax error: (?:Unterminated|"|end of file|word|Bad)|syntax error: unexpected end of file|bad substitution$/,
+      confidence: 0.945,
+      because: 'shells and yacc parsers',
+    },
+    {
+      match:
+        /error TS1\d{3}: |(?:SyntaxError|Syntax error|Parsing error|Unexpected token)(?:: |, |$)[^\n]{0,120}|error: (?:expected|unexpected|missing|unterminated|unclosed) [^\n]{1,80}|error: ';' expected|error: class, interface|reached end of file while parsing|syntax error: (?:unexpected|non-declaration)|error CS10\d\d: |unexpected token [`'"]|Transform failed with \d+ error|Unterminated (?:string|regular expression|template)|ParserError: |Encountered unexpected token|template: \S{1,80}:\d+: |TemplateSyntaxError|mismatched input '/,
+      confidence: 0.875,
+      because: 'compilers, bundlers and template engines',
+    },
+    {
+      match: /^(?:Sorry: )?(?:SyntaxError|IndentationError|TabError)\b/,
+      confidence: 0.93,
+      because: 'Python compileall and interpreters',
+    },
+  ],
+  never: [
+    /in JSON|JSON\.parse|JSON at|SQL syntax|syntax error at or near|sqlite3?\.|is not valid JSON|JSONDecodeError/,
   ],
   matches: [
-    { text: '  File "/srv/agent/main.py", line 3\n    def f(:\n          ^\nSyntaxError: invalid syntax' },
+    {
+      text: '  File "/srv/agent/main.py", line 3\n    def f(:\n          ^\nSyntaxError: invalid syntax',
+      facts: { file: '/srv/agent/main.py', sourceLine: 3 },
+    },
     { text: 'PHP Parse error:  syntax error, unexpected end of file in /srv/a.php on line 3' },
     { text: "/srv/agent/run.sh: line 3: syntax error near unexpected token `done'" },
+    {
+      text: "/srv/agent/index.js:3\n  const a = ;\n            ^\n\nSyntaxError: Unexpected token ';'\n    at wrapSafe (node:internal/modules/cjs/loader:1281:20)",
+    },
+    { text: 'IndentationError: unexpected indent (main.py, line 8)' },
   ],
   rejects: [
     { text: '2026-01-05 10:00:00,123 INFO [agent] syntax checked' },

@@ -61,6 +61,7 @@ export function sampleDetection(type: ErrorType, place: string, changes: Partial
     fingerprint: { version: 1, kind: `kind:${place}`, place, template: place },
     facts: {},
     fixable: true,
+    actionable: true,
     message: `${type} at ${place}`,
     record: sampleRecord(),
     ...changes,
