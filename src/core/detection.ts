@@ -27,6 +27,8 @@ export interface Detection {
   readonly facts: Facts;
   /** True when a fix of the catalogue handles this type and the text is not suspicious. */
   readonly fixable: boolean;
+  /** False: the text may be an imitation, or was said too calmly. It is told, and never a reason to do anything. */
+  readonly trusted: boolean;
   /** One line for people, masked of secrets. */
   readonly message: string;
   readonly record: LogRecord;

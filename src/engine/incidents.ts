@@ -152,6 +152,7 @@ class Batch {
         times: 0,
         severity: crash.severity,
         facts: crash.facts,
+        trusted: true,
         sample: null,
         symptom: 'service_crash',
       },
@@ -180,6 +181,7 @@ class Batch {
       message: this.#deps.redact(detection.message).slice(0, MESSAGE_CAP),
       facts: detection.facts,
       fixable: detection.fixable,
+      trusted: detection.trusted,
       count: 1,
       firstSeen: at,
       lastSeen: at,
@@ -228,6 +230,7 @@ class Batch {
       times: 1,
       severity: detection.severity,
       facts: detection.facts,
+      trusted: detection.trusted,
       sample: this.#sample(detection, at),
       symptom: null,
     };

@@ -63,7 +63,7 @@ export class Planner {
     const asked: { fix: string; said: string }[] = [];
     const service = this.#deps.config.services.find((s) => s.name === incident.service);
     if (!service) return { kind: 'nothing', reason: `service ${incident.service} is not configured`, asked };
-    for (const fix of this.#candidates(incident, service)) {
+    for (const fix of this.#candidates(incident, service, options)) {
       const autonomy = this.#autonomy(fix, service);
       if (autonomy === 'off') {
         asked.push({ fix: fix.name, said: 'switched off for this service' });
@@ -120,11 +120,12 @@ export class Planner {
   }
 
   /** Fixes for the problem itself first, then for what it has brought about. */
-  #candidates(incident: Incident, service: ServiceConfig): readonly Fix[] {
+  #candidates(incident: Incident, service: ServiceConfig, options: ConsiderOptions): readonly Fix[] {
     const byOrder = (a: Fix, b: Fix) => a.order - b.order;
     const handling = (types: readonly string[]) =>
       this.#deps.fixes.filter((f) => f.handles.some((t) => types.includes(t))).sort(byOrder);
-    const own = handling([incident.type]);
+    // What may be an imitation leads to nothing; that the service has died all the same is no text.
+    const own = incident.trusted || options.requestedByPerson ? handling([incident.type]) : [];
     const symptoms =
       service.command || service.restart ? handling(incident.symptoms).filter((f) => !own.includes(f)) : [];
     return [...own, ...symptoms];

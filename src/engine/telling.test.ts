@@ -82,7 +82,16 @@ async function step(incident: Incident, event: IncidentEvent): Promise<Incident>
 }
 
 function seen(times: number): IncidentEvent {
-  return { kind: 'seen', at: clock.now(), times, severity: 'low', facts: {}, sample: null, symptom: null };
+  return {
+    kind: 'seen',
+    at: clock.now(),
+    times,
+    severity: 'low',
+    facts: {},
+    trusted: true,
+    sample: null,
+    symptom: null,
+  };
 }
 
 function aPlan(incident: Incident, changes: Partial<Plan> = {}): Plan {

@@ -28,7 +28,6 @@ async function project(w) {
   await repository(w);
 }
 const update = (w) => w.job(['./update.sh']);
-const updates = async (w) => (await w.run(['./update.sh'])).code === 0;
 
 const old = (file) => {
   const hourAgo = new Date(Date.now() - 3_600_000);

@@ -29,6 +29,6 @@ setInterval(() => {
   if (askedFor('block')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
   if (askedFor('eat')) {
     const heap = [];
-    for (;;) heap.push(new Array(10_000).fill({ price: heap.length }));
+    for (;;) heap.push(Array.from({ length: 10_000 }, (_, n) => ({ price: n })));
   }
 }, 150);
