@@ -30,6 +30,7 @@ if (!existsSync(new URL('../../dist/cli.js', import.meta.url))) {
   process.exit(2);
 }
 const { tryFault } = await import('./lib/trial.mjs');
+const { World } = await import('./lib/world.mjs');
 const { page, summarise, summaryTable } = await import('./lib/report.mjs');
 
 const all = [];
@@ -54,6 +55,11 @@ if (options.list) {
   process.exit(0);
 }
 
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.once(signal, async () => {
+    await Promise.all([...World.live].map((world) => world.close()));
+    process.exit(130);
+  });
 const rows = [];
 const waiting = [...chosen];
 const settings = { scale: Number(options.scale), keep: options.keep };

@@ -192,13 +192,15 @@ export default [
   {
     id: 'pid-file-living',
     what: 'Python service: started a second time while the first one runs well',
-    kind: 'control',
+    kind: 'leave',
     build: (w) => clerk(w, { how: 'script', pidfile: true }),
     show: async (w) => {
       await w.run(w.argv);
     },
-    works: isUp,
-    harm: (w) => startedOnce(w, 2),
+    async harm(w) {
+      startedOnce(w, 2);
+      if (!(await isUp(w))) throw new Harm('the service that ran well was ended');
+    },
   },
   {
     id: 'crash-loop',

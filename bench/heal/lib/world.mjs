@@ -45,8 +45,12 @@ export class World {
   #children = [];
   #closers = [];
 
+  /** Worlds that are open: what is interrupted must leave nothing behind. */
+  static live = new Set();
+
   static async open(fault) {
     const world = new World();
+    World.live.add(world);
     world.fault = fault;
     world.root = realpathSync(mkdtempSync(join(tmpdir(), `selfheal-heal-${fault.id}-`)));
     world.project = join(world.root, 'srv', 'patient');
@@ -258,10 +262,11 @@ export class World {
   }
 
   async close({ keep = false } = {}) {
+    if (!World.live.delete(this)) return;
     for (const close of this.#closers.reverse()) await close();
     for (const child of this.#children) await endGroup(child);
     for (const pid of this.processes()) kill(pid);
-    if (!keep) rmSync(this.root, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    if (!keep && this.root) rmSync(this.root, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
 }
 
