@@ -50,7 +50,7 @@ function detection(block: Block, line: number, text: string): Detection {
     fingerprint: { version: 1, kind: 'k', place: 'p', template: 't' },
     facts: {},
     fixable: false,
-    actionable: false,
+    trusted: true,
     message: text,
     record: {
       source: block.stream,

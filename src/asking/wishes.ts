@@ -229,6 +229,7 @@ export class Wishes {
         times: 1,
         severity: 'low',
         facts: {},
+        trusted: true,
         sample: null,
         symptom: null,
       });
@@ -246,6 +247,7 @@ export class Wishes {
       message: `pull latest from git, asked by ${by}`,
       facts: { repository: directory },
       fixable: true,
+      trusted: true,
       count: 1,
       firstSeen: now,
       lastSeen: now,

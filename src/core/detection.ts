@@ -25,10 +25,10 @@ export interface Detection {
   readonly confidence: number;
   readonly fingerprint: Fingerprint;
   readonly facts: Facts;
-  /** True when an automatic fix can be right: `actionable`, and the rule does not ask for a person or a change of code. */
+  /** True when a fix of the catalogue handles this type, the text is trusted, and the rule asks for no person and no change of code. */
   readonly fixable: boolean;
-  /** True when some fix of the catalogue handles this type and the text may be acted on: then a fix may look at the machine. */
-  readonly actionable: boolean;
+  /** False: the text may be an imitation, or was said too calmly. It is told, and never a reason to do anything. */
+  readonly trusted: boolean;
   /** One line for people, masked of secrets. */
   readonly message: string;
   readonly record: LogRecord;

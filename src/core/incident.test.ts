@@ -13,6 +13,7 @@ const anyEvent: fc.Arbitrary<IncidentEvent> = fc.oneof(
     times: fc.nat(5),
     severity: fc.constantFrom('critical' as const, 'low' as const),
     facts: fc.constant({}),
+    trusted: fc.boolean(),
     sample: fc.constant(null),
     symptom: fc.constant(null),
   }),
@@ -44,6 +45,26 @@ const anyEvent: fc.Arbitrary<IncidentEvent> = fc.oneof(
   fc.record({ kind: fc.constant('silenced' as const), by: fc.constant('cli'), until: fc.nat() }),
   fc.record({ kind: fc.constant('unsilenced' as const), at: fc.nat() }),
 );
+
+it('takes no facts from a text that may be an imitation, and is no longer trusted for it', () => {
+  const event = {
+    kind: 'seen' as const,
+    at: 5,
+    times: 1,
+    severity: 'low' as const,
+    facts: { module: 'evil' },
+    sample: null,
+    symptom: null,
+  };
+  const trusted = sampleIncident({ facts: { module: 'yaml' } });
+  expect(advance(trusted, { ...event, trusted: false })).toMatchObject({ facts: { module: 'yaml' }, trusted: true });
+  const imitated = sampleIncident({ facts: { module: 'evil' }, trusted: false });
+  expect(advance(imitated, { ...event, facts: {}, trusted: true, symptom: 'service_crash' })?.trusted).toBe(false);
+  expect(advance(imitated, { ...event, facts: { module: 'yaml' }, trusted: true })).toMatchObject({
+    facts: { module: 'yaml' },
+    trusted: true,
+  });
+});
 
 describe('an incident', () => {
   it('never reaches resolved by fix except through an outcome that says fixed', () => {
@@ -101,7 +122,16 @@ describe('an incident', () => {
   it('starts with fresh attempts when it comes back after the horizon, not before', () => {
     const resolved = sampleIncident({ attempts: 2, state: { name: 'resolved', by: 'fix', at: 1_000 } });
     const seenAt = (at: number) =>
-      advance(resolved, { kind: 'seen', at, times: 1, severity: 'low', facts: {}, sample: null, symptom: null });
+      advance(resolved, {
+        kind: 'seen',
+        at,
+        times: 1,
+        severity: 'low',
+        facts: {},
+        trusted: true,
+        sample: null,
+        symptom: null,
+      });
     expect(seenAt(2_000)?.attempts).toBe(2);
     expect(seenAt(1_001 + ATTEMPT_HORIZON_MS)?.attempts).toBe(0);
   });

@@ -41,6 +41,8 @@ export interface Incident {
   readonly message: string;
   readonly facts: Facts;
   readonly fixable: boolean;
+  /** False while all that is known comes from texts that may be imitations: nothing is done about it by itself. */
+  readonly trusted: boolean;
   readonly count: number;
   readonly firstSeen: number;
   readonly lastSeen: number;
@@ -70,6 +72,7 @@ export type IncidentEvent =
       readonly times: number;
       readonly severity: Severity;
       readonly facts: Facts;
+      readonly trusted: boolean;
       readonly sample: Sample | null;
       /** Set when what was seen is a consequence of this incident. */
       readonly symptom: ErrorType | null;
@@ -224,7 +227,9 @@ function seen(incident: Incident, event: Extract<IncidentEvent, { kind: 'seen' }
     count: incident.count + event.times,
     lastSeen: Math.max(incident.lastSeen, event.at),
     severity: isWorse(event.severity, incident.severity) ? event.severity : incident.severity,
-    facts: { ...incident.facts, ...event.facts },
+    // What may be an imitation never changes what a trusted text has said.
+    facts: event.trusted || !incident.trusted ? { ...incident.facts, ...event.facts } : incident.facts,
+    trusted: incident.trusted || (event.trusted && event.symptom === null),
     samples: keepSamples(incident.samples, event.sample),
     symptoms: event.symptom ? [...new Set([...incident.symptoms, event.symptom])] : incident.symptoms,
   };

@@ -273,7 +273,7 @@ export class ErrorDetector {
         }),
         facts,
         fixable: this.#options.handledTypes?.has('service_crash') ?? false,
-        actionable: this.#options.handledTypes?.has('service_crash') ?? false,
+        trusted: true,
         message: oneLine(redact(record.message || `process ended with ${how}`, this.#secrets()), MESSAGE_KEPT),
         record,
       },
@@ -299,6 +299,7 @@ export class ErrorDetector {
     const { rule, pattern, said } = best;
     const secrets = this.#secrets();
     const facts = withoutSecrets(completeFacts(rule.type, best.facts, said, reading), secrets);
+    const trusted = isTrusted(best, facts, reading);
     return {
       rule: rule.name,
       type: rule.type,
@@ -311,18 +312,11 @@ export class ErrorDetector {
         trace: reading.record.trace,
       }),
       facts,
-      fixable: best.pattern.fixable && this.#actionable(best, facts, reading),
-      actionable: this.#actionable(best, facts, reading),
+      fixable: trusted && pattern.fixable && (this.#options.handledTypes?.has(rule.type) ?? false),
+      trusted,
       message: oneLine(redact(said.text.split('\n', 1)[0] ?? '', secrets), MESSAGE_KEPT),
       record: reading.record,
     };
-  }
-
-  /** What a calm line says may at most make us wait; what may be an imitation makes us do nothing. */
-  #actionable({ rule, facts: matched }: Match, facts: Facts, reading: Reading): boolean {
-    if (!this.#options.handledTypes?.has(rule.type)) return false;
-    if (reading.suspicion !== null || !factsPass(matched, facts)) return false;
-    return reading.voice !== 'calm' || WAITING.has(rule.type);
   }
 
   #answer(reading: Reading): Omit<WhyAnswer, 'incident'> {
@@ -351,6 +345,12 @@ export class ErrorDetector {
   #now(): number {
     return this.#options.now?.() ?? Date.now();
   }
+}
+
+/** What a calm line says may at most make us wait; what may be an imitation makes us do nothing. */
+function isTrusted({ rule, facts: matched }: Match, facts: Facts, reading: Reading): boolean {
+  if (reading.suspicion !== null || !factsPass(matched, facts)) return false;
+  return reading.voice !== 'calm' || WAITING.has(rule.type);
 }
 
 const WAITING = new Set<ErrorType>(['rate_limit', 'quota_exhausted', 'provider_overloaded', 'api_error', 'timeout']);

@@ -155,6 +155,35 @@ async function seenAgain(id: string): Promise<void> {
     await store.saveIncident({ ...now, lastSeen: clock.now(), count: now.count + 1, revision: now.revision + 1 });
 }
 
+describe('what may be an imitation', () => {
+  it('leads to nothing, though a fix would fit', async () => {
+    const id = await incident({ trusted: false });
+    await fixer().step(id, signal);
+    expect(calls).toEqual([]);
+    expect(await store.incident(id)).toMatchObject({ attempts: 0, state: { name: 'needs-human' } });
+  });
+
+  it('leads to nothing either when the service has died at that time: only its death is looked into', async () => {
+    const id = await incident({ trusted: false, symptoms: ['service_crash'] });
+    await fixer().step(id, signal);
+    expect(calls).toEqual([]);
+  });
+
+  it('is looked into when a person asks for it', async () => {
+    answers = { act: [acted] };
+    const id = await incident({ trusted: false });
+    await fixer().step(id, signal, { requestedByPerson: true });
+    expect(calls).toEqual([`act ${id}-1`]);
+  });
+
+  it('is another thing than an error no rule would call fixable: that one is asked about', async () => {
+    answers = { act: [acted] };
+    const id = await incident({ fixable: false });
+    await fixer().step(id, signal);
+    expect(calls).toEqual([`act ${id}-1`]);
+  });
+});
+
 describe('an automatic fix', () => {
   it('is fixed only after acting, the settle time, and a second proof', async () => {
     answers = { act: [acted], verify: [outcome('fixed')] };

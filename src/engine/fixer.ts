@@ -237,7 +237,7 @@ export class AutoFixer {
   }
 
   async #consider(incident: Incident, signal: AbortSignal, options: ConsiderOptions): Promise<void> {
-    if (!incident.fixable && !options.requestedByPerson && !incident.symptoms.length) return this.#reportOnly(incident);
+    if (!incident.trusted && !options.requestedByPerson && !incident.symptoms.length) return this.#reportOnly(incident);
     const considered = await this.#deps.planner.consider(incident, options);
     const now = this.#deps.clock.now();
     switch (considered.kind) {
@@ -269,7 +269,7 @@ export class AutoFixer {
 
   async #reportOnly(incident: Incident): Promise<void> {
     if (TRANSIENT.has(incident.type)) return this.#waitItOut(incident, 'no fix is known for this');
-    const reason = 'reported only: no fix is known for this, or the text cannot be trusted to act on';
+    const reason = 'reported only: this text may be an imitation, and nothing is done because of it';
     await this.#change(
       incident.id,
       { kind: 'given-up', at: this.#deps.clock.now(), reason, outcome: null, suggestion: null },

@@ -20,7 +20,7 @@ function eventOf(kind: Happening, at: number, plan: string): IncidentEvent {
   const outcome = (kind: Outcome['kind']): Outcome => ({ kind, reason: kind, evidence: [], at, plan });
   switch (kind) {
     case 'seen':
-      return { kind, at, times: 3, severity: 'low', facts: {}, sample: null, symptom: null };
+      return { kind, at, times: 3, severity: 'low', facts: {}, trusted: true, sample: null, symptom: null };
     case 'asks':
       return { kind: 'plan-asks', plan, fix: 'f', until: at + HOUR, reason: 'asks' };
     case 'starts':

@@ -52,6 +52,16 @@ const DIAGNOSIS_MS = 120_000;
 const UP_FOR_MS = 2_000;
 /** A proof is looked for this long after its settle time. */
 const PROOF_MS = 1_000;
+/** So many answers of fixes are read in a message; more of them stand in the dry run. */
+const FEW = 2;
+
+/** What a fix has proposed, and how far it may go. */
+interface Offer {
+  readonly fix: Fix;
+  readonly proposal: Proposal;
+  readonly autonomy: Autonomy;
+  readonly askBecause: string | null;
+}
 
 export class Planner {
   readonly #deps: PlannerDeps;
@@ -72,7 +82,13 @@ export class Planner {
     const asked: { fix: string; said: string }[] = [];
     const service = this.#deps.config.services.find((s) => s.name === incident.service);
     if (!service) return { kind: 'nothing', reason: `service ${incident.service} is not configured`, asked };
-    for (const fix of this.#candidates(incident, service)) {
+    const planOf = async (offer: Offer): Promise<Considered> => {
+      const decision = this.#decide(offer.fix, offer.proposal, offer.autonomy, offer.askBecause);
+      return { kind: 'plan', plan: await this.#freeze(incident, offer.fix, service, offer.proposal, decision), asked };
+    };
+    /** Safe, and of no use the last time: only when nothing else can be tried. */
+    let again: Offer | null = null;
+    for (const fix of this.#candidates(incident, service, options)) {
       const autonomy = this.#autonomy(fix, service);
       if (autonomy === 'off') {
         asked.push({ fix: fix.name, said: 'switched off for this service' });
@@ -85,19 +101,26 @@ export class Planner {
         return { kind: 'refused', reason: early.reason, trips: early.kind === 'trip', asked };
       }
       const diagnosis = await this.#diagnose(fix, incident, service);
-      if (diagnosis.kind === 'proposal' && (await this.#failedBefore(incident, fix, diagnosis.proposal))) {
-        asked.push({ fix: fix.name, said: 'exactly this was tried before and did not last' });
-        continue;
+      if (diagnosis.kind === 'proposal') {
+        const offer: Offer = { fix, proposal: diagnosis.proposal, autonomy, askBecause: early?.reason ?? null };
+        if (await this.#failedBefore(incident, fix, offer.proposal)) {
+          asked.push({ fix: fix.name, said: 'exactly this was tried before and did not last' });
+          if ((offer.proposal.risk ?? fix.risk) === 'safe') again ??= offer;
+          continue;
+        }
       }
       asked.push({ fix: fix.name, said: said(diagnosis) });
       if (diagnosis.kind === 'not-applicable') continue;
-      if (diagnosis.kind === 'refused') return { kind: 'refused', reason: diagnosis.reason, trips: false, asked };
+      if (diagnosis.kind === 'refused') {
+        if (again) break;
+        return { kind: 'refused', reason: diagnosis.reason, trips: false, asked };
+      }
       if (diagnosis.kind === 'later') return { kind: 'later', until: diagnosis.until, reason: diagnosis.reason, asked };
       const flaw = flawOf(diagnosis.proposal);
       if (flaw) return { kind: 'refused', reason: `${fix.name}: ${flaw}`, trips: false, asked };
-      const decision = this.#decide(fix, diagnosis.proposal, autonomy, early?.reason ?? null);
-      return { kind: 'plan', plan: await this.#freeze(incident, fix, service, diagnosis.proposal, decision), asked };
+      return planOf({ fix, proposal: diagnosis.proposal, autonomy, askBecause: early?.reason ?? null });
     }
+    if (again) return planOf(again);
     return { kind: 'nothing', reason: nothingFits(asked), asked };
   }
 
@@ -130,11 +153,12 @@ export class Planner {
   }
 
   /** Fixes for the problem itself first, then for what it has brought about. */
-  #candidates(incident: Incident, service: ServiceConfig): readonly Fix[] {
+  #candidates(incident: Incident, service: ServiceConfig, options: ConsiderOptions): readonly Fix[] {
     const byOrder = (a: Fix, b: Fix) => a.order - b.order;
     const handling = (types: readonly string[]) =>
       this.#deps.fixes.filter((f) => f.handles.some((t) => types.includes(t))).sort(byOrder);
-    const own = handling([incident.type]);
+    // What may be an imitation leads to nothing; that the service has died all the same is no text.
+    const own = incident.trusted || options.requestedByPerson ? handling([incident.type]) : [];
     const symptoms =
       service.command || service.restart ? handling(incident.symptoms).filter((f) => !own.includes(f)) : [];
     return [...own, ...symptoms];
@@ -192,9 +216,8 @@ export class Planner {
     }
   }
 
-  /** The same steps that did not last are not repeated; only safe ones (a restart, a wait) may, up to the limit. */
+  /** The same steps that did not last are not repeated; only safe ones (a restart, a wait) may, when nothing else fits. */
   async #failedBefore(incident: Incident, fix: Fix, proposal: Proposal): Promise<boolean> {
-    if ((proposal.risk ?? fix.risk) === 'safe') return false;
     const steps = canonicalJson(proposal.steps);
     const rows = await this.#deps.store.ledger({
       service: incident.service,
@@ -326,8 +349,9 @@ function said(diagnosis: Diagnosis): string {
 }
 
 function nothingFits(asked: readonly { fix: string; said: string }[]): string {
-  const all = asked.map(({ fix, said }) => `${fix}: ${said}`).join('; ');
-  return asked.length > 0 ? `no fix fits (${all})` : 'no fix is known for this';
+  if (asked.length === 0) return 'no fix is known for this';
+  if (asked.length > FEW) return `no fix fits: ${asked.length} were asked, and the dry run says what each has found`;
+  return `no fix fits (${asked.map(({ fix, said }) => `${fix}: ${said}`).join('; ')})`;
 }
 
 function newestFirst(rows: readonly LedgerRow[]): readonly LedgerRow[] {

@@ -6,6 +6,7 @@ import type { Check } from '../core/plan.ts';
 import type { Probe, ServiceFacts } from '../host/contract.ts';
 import { type Diagnosis, defineFix, notApplicable, propose, refuse, type FixContext } from './contract.ts';
 import { claimOf } from './shared/claims.ts';
+import { healthCheck } from './shared/health-check.ts';
 import { drillService, NOBODY } from './shared/drill-service.ts';
 import { reasonNotToRestart, restartProofs, restartStep, restartVia } from './shared/restarting.ts';
 import { moveAside, staleness } from './shared/stale.ts';
@@ -17,7 +18,7 @@ export default defineFix({
   name: 'clear-stale-pid-file',
   family: 'clear-stale-lock',
   title: 'Move a stale pid file aside',
-  handles: ['service_crash', 'config_error'],
+  handles: ['service_crash', 'config_error', 'unknown'],
   risk: 'safe',
   scope: 'service',
   autonomy: 'auto',
@@ -114,12 +115,16 @@ async function diagnose({ incident, service, probe }: FixContext): Promise<Diagn
   const objection = via && reasonNotToRestart(service, state);
   if (objection) return refuse(objection);
   const health = await probe.services.health(service.name);
+  // Without its pid file the service looks as if its owner had stopped it: the step knows that we took it away.
+  const start = via && { ...restartStep(service, via, null), afterStop: true };
   return propose({
     title: via ? `move ${path} aside and start ${service.name}` : `move ${path} aside`,
     why: `${found.why}. Nobody has the file open.`,
     facts: { path, pid: found.pid },
-    steps: [moveAside(path, found), ...(via ? [restartStep(service, via, null)] : [])],
-    checks: via ? restartProofs(service, health.passed === false) : [goneCheck(path)],
+    steps: [moveAside(path, found), ...(start ? [start] : [])],
+    checks: via
+      ? restartProofs(service, health.passed === false)
+      : [goneCheck(path), ...healthCheck(service.name, health.passed)],
     resources: [`path:${path}`],
     needsRestart: false,
   });

@@ -19,7 +19,7 @@ export default defineFix({
   name: 'restore-permission',
   family: 'restore-permission',
   title: 'Give a file its mode back',
-  handles: ['permission_error', 'auth_error'],
+  handles: ['permission_error', 'auth_error', 'config_error'],
   risk: 'reversible',
   scope: 'service',
   autonomy: 'auto',

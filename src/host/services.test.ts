@@ -186,6 +186,15 @@ describe('a service under the owner’s own command', () => {
     expect(pid()).toBe(state.process?.pid);
     await ctl('stop');
   });
+
+  it('that nobody is declared to run is a job: who was seen in its folder once is not missed afterwards', async () => {
+    const services = probe({ health: { kind: 'command', argv: ['/bin/true'] } });
+    const job = await scratch.start(['setsid', 'sleep', '60'], { cwd: scratch.path('agent'), detached: true });
+    expect((await services.state('agent')).running).toBe('unknown');
+    job.child.kill('SIGKILL');
+    await job.ended;
+    expect((await services.state('agent')).running).toBe('unknown');
+  });
 });
 
 describe('health', () => {

@@ -32,7 +32,7 @@ export default defineRules(
       },
       {
         match:
-          /(?:[Mm]issing|[Rr]equired?s?|[Uu]ndefined|[Uu]nset|not set|[Nn]o|[Ii]nvalid|[Ss]et)\b[^\n]{0,40}?(?:[Ee]nvironment [Vv]ariables?|[Ee]nv(?:ironment)? vars?|ENV)\b[^A-Z\n]{0,30}['"`({\[]{0,2}(?<env>[A-Z][A-Z0-9]*_[A-Z0-9_]{1,60})/,
+          /(?:[Mm]issing|[Rr]equired?s?|[Uu]ndefined|[Uu]nset|not set|[Nn]o|[Ii]nvalid|[Ss]et)\b[^\n]{0,40}?(?:[Ee]nvironment [Vv]ariables?|[Ee]nv(?:ironment)? vars?|ENV)\b[^A-Z\n]{0,30}['"`({[]{0,2}(?<env>[A-Z][A-Z0-9]*_[A-Z0-9_]{1,60})/,
         confidence: 0.955,
         because: 'usual wording',
       },

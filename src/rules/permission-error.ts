@@ -31,7 +31,7 @@ export default defineRules({
     },
     {
       match:
-        /(?:^|[\s:'"‘`(\[])(?:[Pp]ermission denied|[Oo]peration not permitted|[Aa]ccess is denied|[Aa]ccess denied)\b/,
+        /(?:^|[\s:'"‘`([])(?:[Pp]ermission denied|[Oo]peration not permitted|[Aa]ccess is denied|[Aa]ccess denied)\b/,
       confidence: 0.9,
       because: 'errno as C libraries and Windows word it',
     },

@@ -365,6 +365,7 @@ const seen = (incident: Incident): Incident =>
     times: 1,
     severity: 'high',
     facts: {},
+    trusted: true,
     symptom: null,
     sample: null,
   }) as Incident;
@@ -383,6 +384,7 @@ export function anIncident(id: string, service = 'agent'): Incident {
     message: 'No module named yaml',
     facts: { module: 'yaml' },
     fixable: true,
+    trusted: true,
     symptoms: [],
     count: 1,
     firstSeen: 1,

@@ -129,6 +129,7 @@ function incidentOf(drill: Drill, world: DrillWorld, claim: Claim): Incident {
     message: claim.message ?? drill.message ?? drill.given,
     facts: claim.reads ? watched(facts, claim.reads) : facts,
     fixable: true,
+    trusted: true,
     count: 1,
     firstSeen: now,
     lastSeen: now,

@@ -70,7 +70,8 @@ async function findProcess(
     const known = await means.processes.process(last.pid);
     if (known?.startTicks === last.startTicks) return known;
   }
-  return port === null ? onlyResident(service, means) : null;
+  // A job that cron or a timer starts comes and goes: who is seen in its folder once is not missed afterwards.
+  return port === null && service.restart !== null ? onlyResident(service, means) : null;
 }
 
 function loopbackPort(service: ServiceFacts): number | null {
