@@ -93,6 +93,7 @@ const TABLE: Readonly<Record<string, { readonly values: readonly string[]; reado
     values: ['core', 'config', 'telemetry', 'notifiers'],
     types: ['operations.ts', 'answers.ts', 'store'],
   },
+  gateway: { values: ['core', 'config', 'telemetry'], types: ['answers.ts', 'operations.ts'] },
   cli: { values: ['core', 'config', 'telemetry', 'chat'], types: ['operations.ts', 'answers.ts', 'store'] },
 };
 
@@ -151,13 +152,13 @@ describe('the layers', () => {
 });
 
 describe('the catalogues', () => {
-  it.each(['rules', 'fixes', 'host/effects', 'host/checks'])('%s/index.ts lists every file of the folder', (folder) => {
+  it.each(['rules', 'fixes', 'host/effects', 'host/checks', 'gateway/dialects'])('%s/index.ts lists every file of the folder', (folder) => {
     const entries = files.filter((path) => dirname(path) === folder && !/\/(?:index|contract)\.ts$/.test(path));
     const listed = imports.filter(({ from }) => from === `${folder}/index.ts`).map(({ to }) => to);
     expect(entries.filter((path) => !listed.includes(path))).toEqual([]);
   });
 
-  it.each(['rules', 'fixes'])('no file of %s imports a sibling', (folder) => {
+  it.each(['rules', 'fixes', 'gateway/dialects'])('no file of %s imports a sibling', (folder) => {
     const siblings = imports.filter(
       ({ from, to }) =>
         dirname(from) === folder &&

@@ -1,0 +1,534 @@
+// One request of an agent, from its arrival to its end: who is asked, in which order, and what happens when one of
+// them fails before, at or within the answer. The agent sees one answer, or an honest error.
+
+import type { IncomingMessage } from 'node:http';
+import type { Clock } from '../core/clock.ts';
+import type { OpenBreaker, Target } from './breaker.ts';
+import { CallError, pathAt, readAll } from './calling.ts';
+import { type Caller, CallerGone } from './caller.ts';
+import type { Deadlines, FallbackPolicy, GatewayEvent, Verdict } from './contract.ts';
+import type { Dialect, Json, Progress, Trouble } from './dialects/contract.ts';
+import { isObject, parseJson } from './json.ts';
+import { passStream, type StreamEnd } from './raw-stream.ts';
+import { type AgentRequest, bodyFor, dialectFor, headersFor, keyFor, kindOf, passedHeaders } from './requesting.ts';
+import type { Known, Upstreams } from './upstreams.ts';
+import { brokenBy, verdictOf } from './verdict.ts';
+import { writeStream } from './written-stream.ts';
+
+export interface RelayOptions {
+  readonly request: AgentRequest;
+  /** Path and query as the agent asked, without its token. */
+  readonly path: string;
+  readonly caller: Caller;
+  readonly service: string | null;
+  readonly policy: FallbackPolicy;
+  readonly upstreams: Upstreams;
+  readonly deadlines: Deadlines;
+  readonly pauseMs: number;
+  readonly clock: Clock;
+  readonly tell: (event: GatewayEvent) => void;
+  readonly count: (what: 'failovers' | 'spliced' | 'lost') => void;
+}
+
+/** An upstream that may be asked, in the order of preference. */
+interface Candidate {
+  readonly known: Known;
+  readonly dialect: Dialect;
+  readonly model: string | null;
+  readonly target: Target;
+}
+
+interface Refusal {
+  readonly from: Candidate;
+  readonly verdict: Verdict;
+  /** The answer as it came, for the agent when nobody else can help. */
+  readonly answer: { readonly status: number; readonly headers: readonly string[]; readonly body: Buffer } | null;
+}
+
+type Attempt = { readonly kind: 'done' | 'gone' } | { readonly kind: 'failed'; readonly refusal: Refusal };
+
+const ERROR_CAP = 1024 * 1024;
+const ERROR_MS = 10_000;
+const ANSWER_CAP = 32 * 1024 * 1024;
+/** So often one upstream is asked for one answer, when it failed without being told to wait. */
+const TRIES = 2;
+const TRIMS = 2;
+/** SDKs obey a stated wait up to here and hammer beyond it. */
+const OBEYED_SEC = 60;
+/** A look at an upstream by somebody else is waited for this long. */
+const PROBE_WAIT_MS = 3_000;
+
+export class Relay {
+  readonly #o: RelayOptions;
+  readonly #tried = new Map<string, number>();
+  /** The first failure of this request: what the agent is told when nobody helps. */
+  #first: Refusal | null = null;
+  #last: Refusal | null = null;
+  #progress: Progress | null = null;
+  #pausedUntil: number | null = null;
+  #trims = 0;
+  /** Who would have answered on a good day. */
+  #meant: Known | null = null;
+  /** Whose answer the agent is getting. */
+  #answering: Candidate | null = null;
+
+  constructor(options: RelayOptions) {
+    this.#o = options;
+  }
+
+  /** Resolves when the agent has its answer, or has gone. Rejects only for bugs. */
+  async run(): Promise<void> {
+    for (;;) {
+      const candidate = await this.#next();
+      if (candidate === 'gone') return;
+      if (candidate === null) return this.#giveUp();
+      const attempt = await this.#attempt(candidate);
+      if (attempt.kind !== 'failed') return;
+      if (this.#isFinal(attempt.refusal)) return this.#pass(attempt.refusal);
+    }
+  }
+
+  // -------------------------------------------------------------- who is asked
+
+  /** The first candidate that may be asked now; waits for the first choice where its limit is short. */
+  async #next(): Promise<Candidate | 'gone' | null> {
+    for (;;) {
+      if (this.#o.caller.gone.aborted) return 'gone';
+      const found = await this.#choose(this.#o.clock.now());
+      if (found !== 'again') return found;
+    }
+  }
+
+  async #choose(now: number): Promise<Candidate | 'again' | null> {
+    for (const [index, candidate] of this.#candidates(now).entries()) {
+      if (index === 0) this.#meant = candidate.known;
+      if (this.#triesOf(candidate) >= TRIES) continue;
+      const permission = this.#o.upstreams.breakers.ask(candidate.target, now);
+      if (permission.kind !== 'wait') return candidate;
+      const waitMs = index > 0 ? null : this.#pause(candidate, permission.breaker, permission.until, now);
+      if (waitMs === null) continue;
+      await this.#wait(candidate, permission.breaker, waitMs);
+      return 'again';
+    }
+    return null;
+  }
+
+  /** Milliseconds to wait for the first choice, or null: a short and stated limit, or a look that is under way. */
+  #pause(candidate: Candidate, breaker: OpenBreaker, until: number, now: number): number | null {
+    const { pauseMs } = this.#o;
+    const limit = this.#pausedUntil ?? now + pauseMs;
+    if (candidate.known.upstream.fallback || pauseMs === 0) return null;
+    if (until <= now) {
+      const left = Math.min(limit, now + PROBE_WAIT_MS) - now;
+      return left > 0 ? left : null;
+    }
+    const waitable = breaker.kind === 'limited' || breaker.kind === 'overloaded';
+    return waitable && breaker.stated && until <= limit ? until - now : null;
+  }
+
+  async #wait(candidate: Candidate, breaker: OpenBreaker, waitMs: number): Promise<void> {
+    const { upstreams, caller, clock, request } = this.#o;
+    if (this.#pausedUntil === null) {
+      this.#pausedUntil = clock.now() + this.#o.pauseMs;
+      const verdict = this.#last?.verdict ?? {
+        ...brokenBy('transport', breaker.kind, breaker.message),
+        kind: 'limited' as const,
+        until: breaker.until,
+      };
+      this.#tell({
+        kind: 'paused',
+        upstream: candidate.known.upstream.name,
+        verdict,
+        waitSec: Math.ceil(waitMs / 1000),
+      });
+    }
+    if (request.wantsStream) caller.keepWaiting();
+    await upstreams.changed(waitMs, caller.gone);
+  }
+
+  #triesOf(candidate: Candidate): number {
+    return this.#tried.get(candidate.known.upstream.name) ?? 0;
+  }
+
+  /** Everybody who could answer this request, best first: as configured, own dialect before others, fallbacks last. */
+  #candidates(now: number): readonly Candidate[] {
+    const { upstreams, request, policy } = this.#o;
+    const kind = kindOf(request.dialect.name);
+    const all = upstreams.all.filter(({ upstream }) => !upstream.fallback);
+    const firsts = [...all.filter((k) => k.upstream.kind === kind), ...all.filter((k) => k.upstream.kind !== kind)];
+    const fallbacks = policy === 'auto' ? upstreams.all.filter(({ upstream }) => upstream.fallback) : [];
+    const order: Known[] = [];
+    const add = (known: Known | null): void => {
+      if (known && !order.includes(known)) order.push(known);
+    };
+    for (const known of [...firsts, ...fallbacks]) {
+      const to = upstreams.routeFrom(known.upstream.name, now);
+      if (to !== null) add(upstreams.named(to));
+      add(known);
+    }
+    return order.flatMap((known, index) => this.#asCandidate(known, index === 0) ?? []);
+  }
+
+  #asCandidate(known: Known, isFirst: boolean): Candidate | null {
+    const { request, upstreams } = this.#o;
+    const { upstream } = known;
+    const dialect = dialectFor(upstream, request.dialect, known.unspoken);
+    if (dialect === null) return null;
+    // Another vendor does not know the model that the caller names.
+    const isForeign = upstream.kind !== kindOf(request.dialect.name) || upstream.fallback;
+    if (isForeign && upstream.model === null) return null;
+    // What is bound to the first choice goes nowhere else; it is only parsed once somebody else is to be asked.
+    if (!isFirst && this.#first !== null && request.bound !== null) return null;
+    const target = upstreams.target(
+      known,
+      keyFor(request.headers, upstream, request.dialect.name),
+      upstream.model ?? request.model,
+    );
+    return { known, dialect, model: upstream.model, target };
+  }
+
+  // -------------------------------------------------------------- asking
+
+  async #attempt(candidate: Candidate): Promise<Attempt> {
+    const { known } = candidate;
+    const { caller, clock, upstreams } = this.#o;
+    this.#tried.set(known.upstream.name, this.#triesOf(candidate) + 1);
+    let release: (() => void) | null = null;
+    try {
+      if (known.upstream.concurrency !== null && this.#o.request.wantsStream) caller.keepWaiting();
+      release = await known.slots.take(caller.gone);
+      const response = await this.#call(candidate);
+      upstreams.readQuotas(known, response.headers, clock.now());
+      return await this.#received(candidate, response);
+    } catch (error) {
+      if (error instanceof CallerGone) {
+        upstreams.breakers.abandoned(candidate.target);
+        return { kind: 'gone' };
+      }
+      if (error instanceof CallError) return this.#refused(candidate, error.verdict, null);
+      throw error;
+    } finally {
+      release?.();
+    }
+  }
+
+  #call(candidate: Candidate): Promise<IncomingMessage> {
+    const { request, path, caller, deadlines, upstreams } = this.#o;
+    const { known, dialect, model } = candidate;
+    const { upstream, place } = known;
+    const body = bodyFor(request, {
+      upstream,
+      model,
+      dialect,
+      progress: this.#progress,
+      contextTokens: this.#contextOf(known),
+    });
+    const headers = headersFor(request.headers, upstream, place.host, dialect.name, request.dialect.name);
+    headers['content-type'] ??= 'application/json';
+    headers['content-length'] = String(body.length);
+    const query = path.indexOf('?');
+    const asked = dialect.name === request.dialect.name && !upstream.fallback && query >= 0 ? path.slice(query) : '';
+    return upstreams.lines.call({
+      place,
+      method: 'POST',
+      path: pathAt(place, dialect.path) + asked,
+      headers,
+      body,
+      connectMs: deadlines.connectMs,
+      headMs: request.wantsStream
+        ? Math.max(deadlines.headMs, upstream.fallback ? deadlines.firstMs : 0)
+        : deadlines.wholeMs,
+      signal: caller.gone,
+    });
+  }
+
+  /** Half of it once the server has said that it was still too long. */
+  #contextOf({ upstream, contextTokens }: Known): number | null {
+    const known = contextTokens ?? upstream.contextTokens;
+    if (this.#trims === 0) return known;
+    return Math.floor(
+      (known ?? this.#o.request.bytes.length / 3) / 2 ** (this.#trims - (contextTokens === null ? 0 : 1)),
+    );
+  }
+
+  async #received(candidate: Candidate, response: IncomingMessage): Promise<Attempt> {
+    const status = response.statusCode ?? 502;
+    const type = response.headers['content-type'] ?? '';
+    if (status >= 400) return this.#errorAnswer(candidate, response, status);
+    if (type.includes('text/event-stream')) return this.#stream(candidate, response, status);
+    if (type.includes('text/html')) {
+      response.destroy();
+      return this.#refused(candidate, brokenBy('transport', 'html', 'a web page came instead of an answer'), null);
+    }
+    return this.#whole(candidate, response, status);
+  }
+
+  async #errorAnswer(candidate: Candidate, response: IncomingMessage, status: number): Promise<Attempt> {
+    const headers = passedHeaders(response.rawHeaders, false);
+    const body = await readAll(response, ERROR_CAP, ERROR_MS);
+    const text = body.toString('utf8');
+    const verdict = verdictOf(
+      { status, headers: response.headers, body: parseJson(text) ?? text },
+      this.#o.clock.now(),
+    );
+    return this.#refused(candidate, verdict, { status, headers, body });
+  }
+
+  // -------------------------------------------------------------- answers
+
+  /** An answer in one piece is held until it is complete: cut off, it comes from elsewhere. */
+  async #whole(candidate: Candidate, response: IncomingMessage, status: number): Promise<Attempt> {
+    const { request, caller, deadlines, clock } = this.#o;
+    const body = await readAll(response, ANSWER_CAP, deadlines.wholeMs);
+    if (caller.gone.aborted) throw new CallerGone();
+    const json = body[0] === 0x7b && isSuspect(body) ? parseJson(body.toString('utf8')) : null;
+    if (isErrorBody(json)) {
+      const verdict = verdictOf({ status: null, headers: response.headers, body: json }, clock.now());
+      return this.#refused(candidate, verdict, { status: 502, headers: [], body });
+    }
+    if (this.#progress !== null || caller.headSent) return this.#wholeIntoStream(candidate, body);
+    this.#succeeded(candidate);
+    const marks = this.#marks(candidate);
+    if (candidate.dialect.name === request.dialect.name) {
+      const headers = [...passedHeaders(response.rawHeaders, true), ...Object.entries(marks).flat()];
+      caller.answer(status, headers, body);
+      return { kind: 'done' };
+    }
+    const answer = parseJson(body.toString('utf8'));
+    const written = request.dialect.writeAnswer(candidate.dialect.readAnswer(isObject(answer) ? answer : {}));
+    caller.answer(200, { 'content-type': 'application/json', ...marks }, JSON.stringify(written));
+    return { kind: 'done' };
+  }
+
+  /** The agent waits for a stream, and a server answered in one piece. */
+  #wholeIntoStream(candidate: Candidate, body: Buffer): Attempt {
+    const { caller, request } = this.#o;
+    const json = parseJson(body.toString('utf8'));
+    if (!isObject(json)) return this.#refused(candidate, brokenBy('transport', 'json', 'the answer is no JSON'), null);
+    const answer = candidate.dialect.readAnswer(json);
+    const writer = request.dialect.writer(this.#progress ?? undefined);
+    const events = [
+      writer.write({ kind: 'start', id: answer.id, model: answer.model }),
+      ...answer.parts.flatMap((part) =>
+        part.kind === 'text'
+          ? [writer.write({ kind: 'text', text: part.text })]
+          : [
+              writer.write({ kind: 'tool-call', id: part.id, name: part.name }),
+              writer.write({ kind: 'arguments', text: part.input }),
+            ],
+      ),
+      writer.write({ kind: 'usage', usage: answer.usage }),
+      writer.write({ kind: 'stop', reason: answer.stop }),
+      writer.write({ kind: 'end' }),
+    ];
+    this.#succeeded(candidate);
+    caller.open();
+    caller.write(Buffer.from(events.join('')));
+    caller.end();
+    return { kind: 'done' };
+  }
+
+  async #stream(candidate: Candidate, response: IncomingMessage, status: number): Promise<Attempt> {
+    const { caller, deadlines, clock, request } = this.#o;
+    const common = { response, caller, deadlines, now: () => clock.now(), committed: () => this.#succeeded(candidate) };
+    const marks = this.#marks(candidate);
+    const isRaw = candidate.dialect.name === request.dialect.name && this.#progress === null;
+    const end: StreamEnd = isRaw
+      ? await passStream({
+          ...common,
+          head: { status, headers: [...passedHeaders(response.rawHeaders, false), ...Object.entries(marks).flat()] },
+        })
+      : await writeStream({ ...common, dialect: candidate.dialect, from: this.#progress, headers: marks });
+    if (end.kind === 'gone') throw new CallerGone();
+    if (end.kind === 'broken') return this.#refused(candidate, end.verdict, null);
+    // Without content (an empty answer) nothing was reported yet.
+    if (this.#answering !== candidate) this.#succeeded(candidate);
+    return { kind: 'done' };
+  }
+
+  /** Degraded answers say so; those of the first choice come untouched. */
+  #marks({ known, target }: Candidate): Record<string, string> {
+    if (known === this.#meant) return {};
+    return {
+      'x-selfheal-upstream': known.upstream.name,
+      'x-selfheal-model': target.model.replace(/[^\x20-\x7e]/g, '?'),
+    };
+  }
+
+  #succeeded(candidate: Candidate): void {
+    const { upstreams, clock } = this.#o;
+    if (this.#answering === candidate) return;
+    this.#answering = candidate;
+    const { upstream } = candidate.known;
+    const now = clock.now();
+    const was = upstreams.succeeded(candidate.known, candidate.target, now);
+    if (was && !upstream.fallback) this.#tell({ kind: 'restored', upstream: upstream.name, downMs: now - was.since });
+    if (candidate.known !== this.#meant) this.#o.count('failovers');
+    if (this.#first === null || this.#first.from.known === candidate.known) return;
+    this.#tellFailover(upstream.name, this.#progress === null ? 'before' : 'within');
+  }
+
+  // -------------------------------------------------------------- failures
+
+  #refused(candidate: Candidate, verdict: Verdict, answer: Refusal['answer']): Attempt {
+    const { upstreams, clock, caller } = this.#o;
+    const { known } = candidate;
+    const refusal: Refusal = { from: candidate, verdict, answer };
+    this.#last = refusal;
+    if (verdict.kind === 'unsupported' && candidate.dialect.name !== 'chat' && known.upstream.dialects.length > 1) {
+      // It does not speak this dialect: asked once more in another one.
+      known.unspoken.add(candidate.dialect.name);
+      this.#tried.set(known.upstream.name, 0);
+      upstreams.breakers.abandoned(candidate.target);
+      return { kind: 'failed', refusal };
+    }
+    if (verdict.kind === 'too-long' && known.upstream.fallback && this.#trims < TRIMS) {
+      this.#trims += 1;
+      if (verdict.contextTokens !== null) known.contextTokens = verdict.contextTokens;
+      this.#tried.set(known.upstream.name, 0);
+      upstreams.breakers.abandoned(candidate.target);
+      return { kind: 'failed', refusal };
+    }
+    upstreams.failed(known, candidate.target, verdict, clock.now());
+    this.#first ??= refusal;
+    if (caller.committed && this.#answering === candidate) this.#brokenWithin(refusal);
+    return { kind: 'failed', refusal };
+  }
+
+  /** The agent has a part of the answer: where it stands decides whether it can be continued. */
+  #brokenWithin(refusal: Refusal): void {
+    const frames = this.#o.caller.frames();
+    this.#first = refusal;
+    this.#answering = null;
+    this.#progress = frames === null ? null : this.#o.caller.dialect.progress(frames);
+    this.#tried.clear();
+    this.#o.count('spliced');
+  }
+
+  /** True when nobody else is to be asked about this. */
+  #isFinal(refusal: Refusal): boolean {
+    const { from, verdict } = refusal;
+    const { caller, request } = this.#o;
+    if (caller.committed && (this.#progress === null || this.#progress.open === 'reasoning' || !request.mayContinue))
+      return true;
+    if (request.bound !== null) return true;
+    if (from.known.upstream.fallback || this.#first !== refusal) return false;
+    return (
+      verdict.kind === 'invalid' ||
+      verdict.kind === 'too-long' ||
+      (verdict.kind === 'unsupported' && from.known.unspoken.size === 0)
+    );
+  }
+
+  /** The error as the upstream said it, with what we know better. */
+  #pass(refusal: Refusal): void {
+    const { caller } = this.#o;
+    const isForeign = refusal.from.dialect.name !== this.#o.request.dialect.name;
+    if (refusal.answer === null || caller.headSent || isForeign) return this.#fail(refusal);
+    const { status, headers, body } = refusal.answer;
+    const isOurs = refusal.verdict.kind !== 'invalid' && refusal.verdict.kind !== 'too-long';
+    if (!isOurs) caller.answer(status, headers, body);
+    else this.#fail(refusal);
+  }
+
+  #giveUp(): void {
+    const refusal = this.#first ?? this.#last;
+    if (refusal && this.#first) this.#tellFailover(null, this.#progress === null ? 'before' : 'within');
+    this.#fail(refusal);
+  }
+
+  /** The honest end: what went wrong, and when it is worth another try. */
+  #fail(refusal: Refusal | null): void {
+    const { caller, clock, request } = this.#o;
+    this.#o.count('lost');
+    const trouble = this.#trouble(refusal);
+    if (caller.headSent) {
+      caller.write(Buffer.from(request.dialect.errorFrame(trouble)));
+      return caller.end();
+    }
+    const waitSec = this.#waitSec(clock.now());
+    const isOwn = refusal?.from.dialect.name === request.dialect.name;
+    const answer = isOwn && refusal?.answer && refusal.answer.status >= 400 ? refusal.answer : null;
+    const advice = {
+      ...(waitSec !== null && { 'retry-after': String(waitSec) }),
+      'x-should-retry': String(waitSec !== null && waitSec <= OBEYED_SEC),
+    };
+    if (answer) {
+      const kept = answer.headers.filter((_, i, all) => !ADVICE.test(all[i - (i % 2)] ?? ''));
+      return caller.answer(answer.status, [...kept, ...Object.entries(advice).flat()], answer.body);
+    }
+    caller.answer(
+      trouble.status,
+      { 'content-type': 'application/json', ...advice },
+      JSON.stringify(request.dialect.errorBody(trouble)),
+    );
+  }
+
+  #trouble(refusal: Refusal | null): Trouble {
+    const now = this.#o.clock.now();
+    const waiting = this.#candidates(now).flatMap((c) => {
+      const wait = this.#o.upstreams.breakers.peek(c.target, now);
+      return wait
+        ? [`${c.known.upstream.name} waits until ${new Date(wait.until).toISOString()} (${wait.breaker.message})`]
+        : [];
+    });
+    const said = refusal
+      ? `${refusal.from.known.upstream.name}: ${refusal.verdict.message || refusal.verdict.code}`
+      : '';
+    const nobody = 'no model upstream can answer now';
+    const message = `selfheal gateway: ${[nobody, said, ...waiting].filter(Boolean).join('; ')}`.slice(0, 600);
+    const kind = refusal?.verdict.kind ?? (waiting.length > 0 ? 'limited' : 'server');
+    return { ...TROUBLES[kind], message };
+  }
+
+  /** Seconds until the first candidate may be asked again, rounded up; null when nothing is known. */
+  #waitSec(now: number): number | null {
+    const waits = this.#candidates(now).map((c) => this.#o.upstreams.breakers.peek(c.target, now)?.until ?? now);
+    if (waits.length === 0) return null;
+    return Math.max(1, Math.ceil((Math.min(...waits) - now) / 1000));
+  }
+
+  #tellFailover(to: string | null, moment: 'before' | 'within'): void {
+    if (this.#first === null) return;
+    const { from, verdict } = this.#first;
+    const now = this.#o.clock.now();
+    const wait = this.#o.upstreams.breakers.peek(from.target, now);
+    const waitSec = wait ? Math.ceil((wait.until - now) / 1000) : null;
+    this.#tell({ kind: 'failover', from: from.known.upstream.name, to, verdict, waitSec, moment });
+  }
+
+  #tell(event: GatewayEventBody): void {
+    this.#o.tell({ at: this.#o.clock.now(), service: this.#o.service, ...event } as GatewayEvent);
+  }
+}
+
+type Without<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+type GatewayEventBody = Without<GatewayEvent, 'at' | 'service'>;
+
+const ADVICE = /^(?:retry-after|retry-after-ms|x-should-retry|content-length)$/i;
+
+const TROUBLES: Readonly<Record<Verdict['kind'], Omit<Trouble, 'message'>>> = {
+  limited: { status: 429, type: 'rate_limit_error' },
+  overloaded: { status: 529, type: 'overloaded_error' },
+  exhausted: { status: 429, type: 'rate_limit_error' },
+  'too-long': { status: 400, type: 'invalid_request_error' },
+  invalid: { status: 400, type: 'invalid_request_error' },
+  unsupported: { status: 404, type: 'not_found_error' },
+  auth: { status: 401, type: 'authentication_error' },
+  transport: { status: 503, type: 'api_error' },
+  timeout: { status: 504, type: 'timeout_error' },
+  server: { status: 503, type: 'api_error' },
+};
+
+/** Only a body that begins with an error is worth parsing: some providers answer 200 and put it there. */
+function isSuspect(body: Buffer): boolean {
+  return body.length < ERROR_CAP && body.subarray(0, 200).includes('"error"');
+}
+
+function isErrorBody(json: Json): boolean {
+  if (!isObject(json)) return false;
+  const error = json['error'];
+  return (
+    isObject(error) && json['choices'] === undefined && json['content'] === undefined && json['output'] === undefined
+  );
+}

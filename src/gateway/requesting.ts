@@ -1,0 +1,195 @@
+// What an upstream is sent: the caller's own bytes wherever that is possible, else the same request in its words.
+
+import type { Upstream } from './contract.ts';
+import type { Conversation, Dialect, DialectName, JsonObject, Progress, Turn } from './dialects/contract.ts';
+import { dialects } from './dialects/index.ts';
+import { isObject, objectAt, parseJson, textAt } from './json.ts';
+import { type Headers, header } from './limits.ts';
+import { fit } from './trim.ts';
+
+/** A caller's request, read only as far as somebody asks. */
+export class AgentRequest {
+  readonly dialect: Dialect;
+  readonly bytes: Buffer;
+  readonly headers: Headers;
+  /** As the caller named it; empty when it cannot be found without parsing. */
+  readonly model: string;
+  readonly wantsStream: boolean;
+  #parsed: JsonObject | null | undefined;
+
+  constructor(dialect: Dialect, bytes: Buffer, headers: Headers) {
+    this.dialect = dialect;
+    this.bytes = bytes;
+    this.headers = headers;
+    this.model = modelIn(bytes);
+    this.wantsStream = bytes.includes('"stream":true') || bytes.includes('"stream": true');
+  }
+
+  /** The body as JSON; null when it is none. */
+  get body(): JsonObject | null {
+    if (this.#parsed === undefined) {
+      const parsed = parseJson(this.bytes.toString('utf8'));
+      this.#parsed = isObject(parsed) ? parsed : null;
+    }
+    return this.#parsed;
+  }
+
+  /** Why nobody else may answer; null when somebody may. */
+  get bound(): string | null {
+    return this.body === null ? 'its body is no JSON' : this.dialect.boundTo(this.body);
+  }
+
+  /** False for answers that must have a form: two halves of two models would not. */
+  get mayContinue(): boolean {
+    const { body } = this;
+    if (body === null) return false;
+    const formats = [
+      textAt(objectAt(body, 'response_format'), 'type'),
+      textAt(objectAt(objectAt(body, 'text'), 'format'), 'type'),
+      textAt(objectAt(objectAt(body, 'output_config'), 'format'), 'type'),
+      textAt(objectAt(body, 'output_format'), 'type'),
+    ];
+    return formats.every((format) => format === null || format === 'text');
+  }
+}
+
+/** Looked for at both ends: the SDKs write it first or last, with the long part between. Only a top-level key stands so. */
+const SCANNED = 2_048;
+const MODEL = /"model"\s*:\s*"((?:[^"\\]|\\.){1,200})"/;
+
+function modelIn(bytes: Buffer): string {
+  const head = bytes.toString('latin1', 0, Math.min(bytes.length, SCANNED));
+  const found = MODEL.exec(head) ?? MODEL.exec(bytes.toString('latin1', Math.max(0, bytes.length - SCANNED)));
+  return found?.[1] ?? '';
+}
+
+export interface Wanted {
+  readonly upstream: Upstream;
+  /** Model to ask for; null: the caller's. */
+  readonly model: string | null;
+  /** Dialect the upstream is spoken to in. */
+  readonly dialect: Dialect;
+  /** Where a broken answer stands that is to be continued. */
+  readonly progress: Progress | null;
+  /** Tokens that fit in; null: unknown. */
+  readonly contextTokens: number | null;
+}
+
+/** The bytes that go out. Throws when the request is no JSON and would have to be changed. */
+export function bodyFor(request: AgentRequest, wanted: Wanted): Buffer {
+  const { upstream, model, dialect, progress } = wanted;
+  const same = dialect.name === request.dialect.name;
+  if (same && model === null && progress === null && !upstream.fallback) return request.bytes;
+  const { body } = request;
+  if (body === null) throw new TypeError('the body is no JSON');
+  if (same && progress === null && !upstream.fallback) return asBytes({ ...body, model: model ?? undefined });
+  let conversation: Conversation = request.dialect.readRequest(body);
+  if (model !== null) conversation = { ...conversation, model };
+  if (progress && progress.text !== '') conversation = continued(conversation, progress.text);
+  if (wanted.contextTokens !== null) conversation = fit(conversation, wanted.contextTokens);
+  return asBytes(dialect.writeRequest(conversation));
+}
+
+const asBytes = (body: JsonObject): Buffer => Buffer.from(JSON.stringify(body));
+
+/** Current models refuse an answer begun for them, so going on is asked for in words. */
+function continued(c: Conversation, text: string): Conversation {
+  const going: Turn = {
+    role: 'user',
+    parts: [
+      {
+        kind: 'text',
+        text:
+          'Your last answer was cut off by a connection failure. Continue it from exactly where it stopped, in the same ' +
+          'style and language. Do not repeat any of it, do not comment on the interruption.',
+      },
+    ],
+  };
+  return { ...c, turns: [...c.turns, { role: 'assistant', parts: [{ kind: 'text', text }] }, going] };
+}
+
+// ---------------------------------------------------------------- headers
+
+/** Of one connection only (RFC 9110 7.6.1), or ours to set. */
+const NOT_PASSED = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'expect',
+  'host',
+  'content-length',
+  // We look into answers, so they must not be packed.
+  'accept-encoding',
+]);
+const KEYS = new Set(['x-api-key', 'authorization', 'api-key', 'x-goog-api-key', 'cookie']);
+/** What other vendors need not know of the caller: organisation, betas, the client's own telemetry. */
+const VENDOR = /^(?:anthropic-|openai-|x-stainless-|x-app$)/;
+
+/** The caller's key goes to upstreams of his own kind that are no fallback: nobody else may see it. */
+export function passesKey(upstream: Upstream, dialect: DialectName): boolean {
+  return upstream.apiKey === null && !upstream.fallback && upstream.kind === kindOf(dialect);
+}
+
+export const kindOf = (dialect: DialectName): Upstream['kind'] => (dialect === 'messages' ? 'anthropic' : 'openai');
+
+export type OutgoingHeaders = Record<string, string | readonly string[]>;
+
+/** Headers for an upstream: the caller's, without what is not for it, with its key. */
+export function headersFor(
+  headers: Headers,
+  upstream: Upstream,
+  host: string,
+  spoken: DialectName,
+  asked: DialectName,
+): OutgoingHeaders {
+  const out: OutgoingHeaders = { host };
+  const own = passesKey(upstream, asked);
+  const vendor = spoken === asked && !upstream.fallback;
+  for (const name in headers) {
+    const value = headers[name];
+    if (value === undefined || NOT_PASSED.has(name)) continue;
+    if (!own && KEYS.has(name)) continue;
+    if (!vendor && VENDOR.test(name)) continue;
+    out[name] = value;
+  }
+  out['accept-encoding'] = 'identity';
+  if (spoken === 'messages') out['anthropic-version'] ??= '2023-06-01';
+  if (upstream.apiKey !== null) {
+    if (upstream.kind === 'anthropic') out['x-api-key'] = upstream.apiKey;
+    else out['authorization'] = `Bearer ${upstream.apiKey}`;
+  }
+  return out;
+}
+
+/** The key that will be used, for the breaker's scope; empty when there is none. */
+export function keyFor(headers: Headers, upstream: Upstream, asked: DialectName): string {
+  if (upstream.apiKey !== null) return upstream.apiKey;
+  if (!passesKey(upstream, asked)) return '';
+  return header(headers, 'x-api-key') ?? header(headers, 'authorization')?.replace(/^Bearer\s+/i, '') ?? '';
+}
+
+/** Head of an answer as it is passed on: names and values in a row, as they came. */
+export function passedHeaders(raw: readonly string[], keepLength: boolean): string[] {
+  const out: string[] = [];
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = (raw[i] as string).toLowerCase();
+    if (HOP.has(name) || (!keepLength && name === 'content-length')) continue;
+    out.push(raw[i] as string, raw[i + 1] as string);
+  }
+  return out;
+}
+
+const HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'trailer', 'upgrade', 'proxy-authenticate']);
+
+/** A dialect that both sides can be served in: the caller's own where the upstream speaks it. */
+export function dialectFor(upstream: Upstream, asked: Dialect, unspoken: ReadonlySet<DialectName>): Dialect | null {
+  const spoken = upstream.dialects.filter((name) => !unspoken.has(name));
+  const name = spoken.includes(asked.name) ? asked.name : spoken[0];
+  return name === undefined ? null : dialects[name];
+}

@@ -1,0 +1,45 @@
+// How many requests a local model is given at a time: its own queue does not protect it.
+
+export class Slots {
+  readonly #limit: number | null;
+  #busy = 0;
+  readonly #waiting: Array<() => void> = [];
+
+  /** `limit` null: any number. */
+  constructor(limit: number | null) {
+    this.#limit = limit;
+  }
+
+  /** Resolves with the function that gives the slot back. Rejects with the signal's reason. */
+  async take(signal: AbortSignal): Promise<() => void> {
+    if (this.#limit === null) return () => {};
+    if (this.#busy >= this.#limit) await this.#turn(signal);
+    else this.#busy += 1;
+    let given = false;
+    return () => {
+      if (given) return;
+      given = true;
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#busy -= 1;
+    };
+  }
+
+  /** A slot that becomes free is handed over; the count stays. */
+  #turn(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason as Error);
+      const leave = (): void => {
+        const at = this.#waiting.indexOf(turn);
+        if (at >= 0) this.#waiting.splice(at, 1);
+        reject(signal.reason as Error);
+      };
+      const turn = (): void => {
+        signal.removeEventListener('abort', leave);
+        resolve();
+      };
+      signal.addEventListener('abort', leave, { once: true });
+      this.#waiting.push(turn);
+    });
+  }
+}
