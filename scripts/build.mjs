@@ -9,7 +9,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const quiet = process.argv.includes('--quiet');
 const dist = join(root, 'dist');
-const fresh = join(root, '.cache', `dist-${process.pid}`);
+// As deep as dist/ itself: source maps name the sources relative to where they stand.
+const fresh = join(root, `.dist-${process.pid}`);
 
 try {
   await build();
