@@ -4,7 +4,17 @@
 import type { Level, LogRecord, Span } from '../core/record.ts';
 import { atLeast } from './levels.ts';
 import { carried, isCarriedHead, isHead, peel } from './prefixes.ts';
-import { continues, indented, opens, type Report, REPEATED_PREFIX_PART } from './trace-lines.ts';
+import {
+  awaitedLast,
+  continues,
+  indented,
+  isFrame,
+  mayBeCut,
+  opens,
+  type Report,
+  REPEATED_PREFIX_PART,
+  resumes,
+} from './trace-lines.ts';
 
 /** One line of a stream. `text` holds one character a byte (latin1) and no line end. */
 export interface Line {
@@ -141,7 +151,10 @@ export class Framer {
       if (current) current.blanks++;
       return;
     }
-    const head = isHead(text, from) || (name !== '' && !current?.report?.open && isCarriedHead(text, from));
+    const awaited = current?.report?.open ?? false;
+    const head =
+      (isHead(text, from) && !(awaited && awaitedLast(inner))) ||
+      (name !== '' && !awaited && isCarriedHead(text, from));
     const home = head ? this.#homeOfHead(lane, inner) : this.#homeOfRaw(lane, inner);
     if (home) return this.#add(home, text, from, line, now);
     this.#begin(lane, name, text, from, head || event !== null, inner, line, now, event);
@@ -150,6 +163,12 @@ export class Framer {
   /** A head belongs to the open record only when its message goes on with that record's own report. */
   #homeOfHead(lane: Lane, inner: string): Open | null {
     for (const open of [lane.current, lane.suspended]) {
+      if (
+        open?.report?.kind === 'git' &&
+        /^(?:error|fatal|hint|warning): /.test(inner) &&
+        continues(open.report, inner)
+      )
+        return open;
       if (!open?.hit) continue;
       if (open.report?.kind === 'v8' && open === lane.current && continues(open.report, inner)) return open;
       if (open.report?.kind === 'git' && /^[a-z]/.test(inner) && continues(open.report, inner)) return open;
@@ -162,21 +181,28 @@ export class Framer {
   #homeOfRaw(lane: Lane, inner: string): Open | null {
     const { current, suspended } = lane;
     if (current?.report && this.#goesOn(current, inner)) return current;
-    if (suspended?.report?.open && continues(suspended.report, inner)) return suspended;
+    if (suspended?.report?.open && resumes(suspended.report, inner)) return suspended;
     // What a loud head announces hangs below it, and not below an earlier one.
     if (current && this.#mayAttach(current, inner)) return current;
     if (suspended && this.#resumes(suspended, inner, lane.cuts)) return suspended;
     if (!current) return null;
     if (opens(inner)) return null;
-    if (indented(inner)) return current;
+    if (indented(inner)) return this.#isPaste(current, inner) ? null : current;
     const takes = current.head && !current.report && current.raw < RAW_TAKEN && current.blanks < BLANKS_TAKEN;
     if (!takes || !this.#isLoud(current)) return null;
     current.raw++;
     return current;
   }
 
+  /** A report that somebody pasted with an indentation is none of the quiet line above it. */
+  #isPaste(current: Open, inner: string): boolean {
+    if (current.report || (current.hit && this.#isLoud(current))) return false;
+    return opens(inner.trimStart()) !== null && !isFrame(inner);
+  }
+
   #goesOn(open: Open, inner: string): boolean {
     const report = open.report as Report;
+    if (report.kind === 'spring' && report.depth > 1 && open.blanks > 0) return false;
     if (open.blanks >= BLANKS_TAKEN && !report.open && report.kind !== 'v8' && report.kind !== 'spring') return false;
     return continues(report, inner);
   }
@@ -185,7 +211,7 @@ export class Framer {
   #resumes(open: Open, inner: string, cuts: number): boolean {
     // A head that only announced something may have its report torn off by one record, not by many.
     if (!open.report) return cuts === 0 && this.#isLoud(open) && this.#mayAttach(open, inner);
-    return continues(open.report, inner);
+    return resumes(open.report, inner);
   }
 
   /** A trace or a tool's report hangs below the loud head that announces it. */
@@ -224,7 +250,8 @@ export class Framer {
     const previous = lane.current;
     const before = previous?.head ? (previous.lines[0] ?? null) : (previous?.before ?? null);
     if (previous) this.#setAside(lane, previous);
-    const report = head ? null : opens(inner);
+    const report = head ? null : (opens(inner) ?? (indented(inner) ? opens(inner.trimStart()) : null));
+    if (report) report.indent = inner.length - inner.trimStart().length;
     const open: Open = {
       lane: name,
       order: this.#order++,
@@ -248,7 +275,7 @@ export class Framer {
       touchedAt: now,
     };
     lane.current = open;
-    if (open.hit) this.#pending.add(open);
+    if (open.hit || mayBeCut(report)) this.#pending.add(open);
   }
 
   #add(open: Open, text: string, from: number, line: Line, now: number): void {
@@ -281,9 +308,7 @@ export class Framer {
   #setAside(lane: Lane, open: Open): void {
     lane.current = null;
     if (lane.suspended && ++lane.cuts > CUTS_TAKEN) this.#close(lane.suspended, lane);
-    const mayGoOn =
-      open.hit &&
-      ((open.report?.kind !== 'json' && open.report !== null) || (open.head && announces(open.lines[0] ?? '')));
+    const mayGoOn = mayBeCut(open.report) || (open.hit && open.head && announces(open.lines[0] ?? ''));
     if (!mayGoOn) return this.#close(open, lane);
     if (lane.suspended) this.#close(lane.suspended, lane);
     lane.suspended = open;
@@ -293,9 +318,8 @@ export class Framer {
   #close(open: Open, lane: Lane): void {
     if (lane.suspended === open) lane.suspended = null;
     if (lane.current === open) lane.current = null;
-    if (!open.hit) return;
     this.#pending.delete(open);
-    this.#closed.push(open);
+    if (open.hit) this.#closed.push(open);
     this.#release();
   }
 

@@ -142,7 +142,10 @@ export function peel(text: string, now: number): Peeled {
   const cursor: Cursor = { text, now, pos: 0, tags: [] };
   if (carrier) readCarrier(cursor, carrier);
   for (let i = 0; i < MOST_TOKENS && token(cursor); i++);
-  if (cursor.level === undefined && cursor.time !== undefined) findLevel(cursor);
+  if (cursor.level === undefined) {
+    if (cursor.time !== undefined) findLevel(cursor);
+    else findLevelAmongCodes(cursor);
+  }
   return finish(cursor);
 }
 
@@ -337,6 +340,17 @@ function findLevel(c: Cursor): void {
   const cut = /^[\s\]|):-]+/.exec(rest);
   c.pos += match.index + match[0].length + (cut ? cut[0].length : 0);
   token(c);
+}
+
+/** Machines put columns of codes and numbers before the level: `R63-M1 2005.10.28 RAS KERNEL FATAL text`. */
+const CODES = /^(?:[^\sa-z"'][^\s"']{0,60}\s+){2,12}?(FATAL|ERROR|SEVERE|CRITICAL|FAILURE|WARNING|INFO)\s+(?=\S)/;
+
+function findLevelAmongCodes(c: Cursor): void {
+  const match = CODES.exec(c.text.slice(c.pos, c.pos + 300));
+  const level = match && /\d/.test(match[0]) ? levelOfWord(match[1] ?? '') : undefined;
+  if (!match || level === undefined) return;
+  c.level = level;
+  c.pos += match[0].length;
 }
 
 // ---------------------------------------------------------------- small things

@@ -162,6 +162,7 @@ function utterancesOf(
   const trailing = structured ? null : trailingError(message);
   if (trailing) add(trailing, 'body', 1);
   if (structured?.code) add(structured.code, 'body', 1);
+  if (structured?.status) add(`status code ${structured.status}`, 'body', 1);
   for (const line of words.slice(0, BODY_LINES)) add(line.trim(), 'body', 1);
   if (words.length > BODY_LINES) for (const line of words.slice(-5)) add(line.trim(), 'body', 1);
   return list;

@@ -10,8 +10,10 @@ export interface Report {
   expects: 'frames' | 'joint' | 'fields' | 'none';
   /** Consecutive lines that fitted only with good will. */
   odd: number;
-  /** JSON: depth of braces. */
+  /** JSON: depth of braces. Spring: how far its sections have come. */
   depth: number;
+  /** White space before its first line, which a paste gives to all others too. */
+  indent: number;
 }
 
 const TRACEBACK =
@@ -45,8 +47,6 @@ const GIT_OPENS =
 const NPM_OPENS = /^npm (?:ERR!|error)/;
 const NPM_LOG = /^\d{1,6} error /;
 const SPRING_OPENS = /^\*{5,}$|^APPLICATION FAILED TO START/;
-const SPRING_PART =
-  /^(?:\*{5,}$|APPLICATION FAILED|Description:|Action:|Reason:|Parameter \d|Web server|The |Consider |Identify |Failed to |Property:|Value:|Origin:|Update |Field |Cannot |\S)/;
 const JSON_OPENS = /^[{[]$/;
 /** `file.ts(3,1): error TS...`, `file.c:3:1: error: ...`, `ERROR in ./src`: the lines below may be indented. */
 const COMPILER =
@@ -77,11 +77,12 @@ export function opens(text: string): Report | null {
 }
 
 function report(kind: Report['kind'], more: Partial<Report> = {}): Report {
-  return { kind, open: false, expects: 'none', odd: 0, depth: 0, ...more };
+  return { kind, open: false, expects: 'none', odd: 0, depth: 0, indent: 0, ...more };
 }
 
 /** True when the line certainly goes on with the report; its state is moved along. */
-export function continues(state: Report, text: string): boolean {
+export function continues(state: Report, line: string): boolean {
+  const text = state.indent > 0 && isWhite(line, state.indent) ? line.slice(state.indent) : line;
   switch (state.kind) {
     case 'python':
       return python(state, text);
@@ -98,12 +99,46 @@ export function continues(state: Report, text: string): boolean {
     case 'npm':
       return NPM_OPENS.test(text) || NPM_LOG.test(text);
     case 'spring':
-      return SPRING_PART.test(text) || indented(text);
+      return spring(state, text);
     case 'json':
       return json(state, text);
     case 'compiler':
       return indented(text);
   }
+}
+
+/** True for a line that foreign records may have cut off from this report: only what can be nothing else comes back. */
+export function resumes(state: Report, line: string): boolean {
+  if (!mayBeCut(state)) return false;
+  if (state.kind === 'frames') return (isFrame(line) || CAUSE.test(line)) && continues(state, line);
+  if (state.kind === 'git') return !indented(line) && continues(state, line);
+  return continues(state, line);
+}
+
+/** The kinds whose further lines are known for what they are wherever they stand. */
+export function mayBeCut(report: Report | null): boolean {
+  return report !== null && !['json', 'spring', 'compiler', 'npm'].includes(report.kind);
+}
+
+/** A frame of a stack trace, in whatever language. */
+export function isFrame(text: string): boolean {
+  return FRAME.test(text) || PY_FRAME.test(text);
+}
+
+/** The last line of a traceback that could be taken for a prefix: `error: [Errno 111] …` of old Pythons. */
+export function awaitedLast(text: string): boolean {
+  return /^(?:error|timeout|herror|gaierror|warning): /.test(text);
+}
+
+function isWhite(text: string, length: number): boolean {
+  return text.slice(0, length).trim() === '';
+}
+
+/** Sections with blank lines between them; the paragraph under `Action:` is the last. */
+function spring(state: Report, text: string): boolean {
+  if (/^Action:/.test(text)) state.depth = 1;
+  else if (state.depth === 1) state.depth = 2;
+  return true;
 }
 
 function python(state: Report, text: string): boolean {

@@ -25,13 +25,21 @@ const CAUSES_KEPT = 20;
 const MESSAGE_KEPT = 4_000;
 
 /** The trace in these lines (carrier prefixes off), or null. */
-export function readTrace(lines: readonly string[]): FoundTrace | null {
+export function readTrace(given: readonly string[]): FoundTrace | null {
+  const lines = dedented(given);
   const used = new Set<number>();
   const language = languageOf(lines);
   if (language === null) return null;
   const entries = language === 'python' ? pythonEntries(lines, used) : frameEntries(lines, language, used);
   if (entries.length === 0) return null;
   return { trace: assemble(entries, language), used };
+}
+
+/** A paste may have been indented as a whole. */
+function dedented(lines: readonly string[]): readonly string[] {
+  const opener = lines.find((line) => /^\s+(?:\S.{0,80}[$#~>] )?Traceback \(most recent call/.test(line));
+  const indent = opener === undefined ? 0 : opener.length - opener.trimStart().length;
+  return indent === 0 ? lines : lines.map((line) => (line.slice(0, indent).trim() === '' ? line.slice(indent) : line));
 }
 
 function assemble(entries: readonly Entry[], language: Language): Trace {
