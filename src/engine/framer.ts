@@ -84,10 +84,12 @@ const HEAD_LINES_KEPT = 140;
 const CHARS_KEPT = 256 * 1024;
 const RAW_TAKEN = 40;
 const BLANKS_TAKEN = 3;
-/** Foreign records that may cut into a report before it counts as over. */
-const CUTS_TAKEN = 12;
+/** Foreign records in a row that may cut into a report before it counts as over. */
+const CUTS_TAKEN = 4;
 /** A record nothing was added to for this many lines of its stream is over, whatever its writer still plans. */
 const IDLE_LINES = 400;
+/** Lines of a kernel's report on a lack of memory. */
+const DUMP_TAKEN = 150;
 const LANES_KEPT = 2_000;
 const ANSI = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g;
 
@@ -156,6 +158,7 @@ export class Framer {
       (isHead(text, from) && !(awaited && awaitedLast(inner))) ||
       (name !== '' && !awaited && isCarriedHead(text, from));
     const home = head ? this.#homeOfHead(lane, inner) : this.#homeOfRaw(lane, inner);
+    if (home === lane.suspended) lane.cuts = 0;
     if (home) return this.#add(home, text, from, line, now);
     this.#begin(lane, name, text, from, head || event !== null, inner, line, now, event);
   }
@@ -188,7 +191,9 @@ export class Framer {
     if (!current) return null;
     if (opens(inner)) return null;
     if (indented(inner)) return this.#isPaste(current, inner) ? null : current;
-    const takes = current.head && !current.report && current.raw < RAW_TAKEN && current.blanks < BLANKS_TAKEN;
+    // Before the first frame of a trace stand the further lines of its message.
+    const inMessage = !current.report || (current.report.kind === 'frames' && current.report.odd === 0);
+    const takes = current.head && inMessage && current.raw < RAW_TAKEN && current.blanks < BLANKS_TAKEN;
     if (!takes || !this.#isLoud(current)) return null;
     current.raw++;
     return current;
@@ -216,7 +221,7 @@ export class Framer {
 
   /** A trace or a tool's report hangs below the loud head that announces it. */
   #mayAttach(open: Open, inner: string): boolean {
-    if (open.report || !open.head || !open.hit || open.blanks > 1) return false;
+    if (open.report || !open.head || open.blanks > 1) return false;
     // A line that is a JSON object holds its own stack.
     if ((open.lines[0] ?? '').charCodeAt(open.from[0] ?? 0) === 0x7b) return false;
     const report = opens(inner);
@@ -403,7 +408,7 @@ function announces(first: string): boolean {
 
 /** The same writer goes on under the same prefix: `DETAIL:` after `ERROR:`, a PHP stack, a Go panic. */
 function goesOn(open: Open, inner: string): boolean {
-  if (isUnitResult(open, inner)) return true;
+  if (isUnitResult(open, inner) || isKernelDump(open, inner)) return true;
   const at = inner.search(
     /(?:DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION): |PHP(?: {1,4}\d{1,3}\. | Stack trace:)|goroutine \d+ |\[signal |\tat |#\d+ |: ?$/,
   );
@@ -424,6 +429,18 @@ function isUnitResult(open: Open, inner: string): boolean {
   if (!unit) return false;
   const first = (open.lines[0] ?? '').slice(open.from[0] ?? 0);
   return first.startsWith(unit) && / process exited, code=/.test(first);
+}
+
+/** The kernel tells of one shortage in many lines: from who asked, over what it saw, to whom it killed. */
+function isKernelDump(open: Open, inner: string): boolean {
+  if (!/invoked oom-killer|oom-kill:constraint/.test(open.lines[0] ?? '')) return false;
+  if (/oom_reaper: /.test(inner)) return true;
+  const killed = open.lines.some((line) => /[Kk]ill(?:ed)? process \d/.test(line));
+  return (
+    !killed &&
+    open.lines.length < DUMP_TAKEN &&
+    (open.lane !== '' || /^(?:\[ *\d+\.\d+\]|.{0,60} kernel: )/.test(inner))
+  );
 }
 
 function isBlank(text: string): boolean {

@@ -12,6 +12,8 @@ export interface Report {
   odd: number;
   /** JSON: depth of braces. Spring: how far its sections have come. */
   depth: number;
+  /** How its frames begin; frames of another shape belong to another trace. */
+  shape: FrameShape | null;
   /** White space before its first line, which a paste gives to all others too. */
   indent: number;
 }
@@ -58,7 +60,8 @@ export const EXCEPTION_LINE =
 /** The report this line opens, or null. */
 export function opens(text: string): Report | null {
   const first = text.charCodeAt(0);
-  if (first === 0x7b || first === 0x5b) return JSON_OPENS.test(text) ? report('json', { open: true, depth: 1 }) : null;
+  if (first === 0x7b || (first === 0x5b && JSON_OPENS.test(text)))
+    return JSON_OPENS.test(text) ? report('json', { open: true, depth: 1 }) : null;
   if (text.length > 400) return EXCEPTION_LINE.test(text) ? report('frames') : null;
   if (TRACEBACK.test(text)) return report('python', { open: true, expects: 'frames' });
   if (PY_FRAME.test(text)) return report('python', { open: true, expects: 'frames' });
@@ -77,7 +80,7 @@ export function opens(text: string): Report | null {
 }
 
 function report(kind: Report['kind'], more: Partial<Report> = {}): Report {
-  return { kind, open: false, expects: 'none', odd: 0, depth: 0, indent: 0, ...more };
+  return { kind, open: false, expects: 'none', odd: 0, depth: 0, shape: null, indent: 0, ...more };
 }
 
 /** True when the line certainly goes on with the report; its state is moved along. */
@@ -110,7 +113,8 @@ export function continues(state: Report, line: string): boolean {
 /** True for a line that foreign records may have cut off from this report: only what can be nothing else comes back. */
 export function resumes(state: Report, line: string): boolean {
   if (!mayBeCut(state)) return false;
-  if (state.kind === 'frames') return (isFrame(line) || CAUSE.test(line)) && continues(state, line);
+  if (state.kind === 'frames')
+    return isFrame(line) ? shapeOf(line) === state.shape && continues(state, line) : CAUSE.test(line);
   if (state.kind === 'git') return !indented(line) && continues(state, line);
   return continues(state, line);
 }
@@ -123,6 +127,14 @@ export function mayBeCut(report: Report | null): boolean {
 /** A frame of a stack trace, in whatever language. */
 export function isFrame(text: string): boolean {
   return FRAME.test(text) || PY_FRAME.test(text);
+}
+
+export type FrameShape = 'at' | 'number' | 'from' | 'other';
+
+function shapeOf(text: string): FrameShape {
+  if (/^\s+at /.test(text)) return 'at';
+  if (/^#\d/.test(text)) return 'number';
+  return /^\s*from /.test(text) ? 'from' : 'other';
 }
 
 /** The last line of a traceback that could be taken for a prefix: `error: [Errno 111] …` of old Pythons. */
@@ -177,6 +189,7 @@ function go(state: Report, expects: Report['expects'], open: boolean): true {
 function frames(state: Report, text: string): boolean {
   if (FRAME.test(text) || CAUSE.test(text)) {
     state.odd = 1;
+    state.shape ??= CAUSE.test(text) ? null : shapeOf(text);
     return true;
   }
   return indented(text) || (state.odd > 0 && (NODE_TAIL.test(text) || RUST_PART.test(text))) || /^- [/A-Z]/.test(text);
