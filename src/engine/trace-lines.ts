@@ -75,7 +75,7 @@ export function opens(text: string): Report | null {
   if (SPRING_OPENS.test(text)) return report('spring');
   if (COMPILER.test(text)) return report('compiler');
   if (EXCEPTION_LINE.test(text)) return report('frames');
-  if (FRAME.test(text)) return report('frames');
+  if (FRAME.test(text) || /^(?:Caused by|Suppressed): /.test(text)) return report('frames', { odd: 1 });
   return null;
 }
 
