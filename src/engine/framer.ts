@@ -173,7 +173,7 @@ export class Framer {
       )
         return open;
       if (!open?.hit) continue;
-      if (open.report?.kind === 'v8' && open === lane.current && continues(open.report, inner)) return open;
+      if (open.report?.kind === 'v8' && continues(open.report, inner)) return open;
       if (open.report?.kind === 'git' && /^[a-z]/.test(inner) && continues(open.report, inner)) return open;
       if (!open.report && /^[a-z]/.test(inner) && this.#mayAttach(open, inner)) return open;
       if (open === lane.current && open.head && goesOn(open, inner)) return open;

@@ -186,7 +186,7 @@ const LETTER_LEVEL =
   /([VDIWEFC])(?=\d{4} |, \[| [A-Z]{2,12} {1,6}| [\w.$-]{1,60}: | [\w.$-]{1,60} *: |\/[\w.]{1,40}[(:])/y;
 const BRACKETED = /\[([^[\]]{0,120})\]:?|\(([^()]{1,60})\)(?= |:)|<([\d.]{3,24})>/y;
 const PID_AND_THREAD =
-  /(?:\d+#\d+:|\*\d+(?= )|#\d+(?= )|\d{1,7}(?=(?:[ \t]+\d{1,7})?[ \t]+(?:---|[A-Z[]|[VDIWEF] |<)))/y;
+  /(?:\d+#\d+:|\*\d+(?= )|\d{1,7}(?=[ \t]+[\w.-]{1,60}:\d{1,6}\])|#\d+(?= )|\d{1,7}(?=(?:[ \t]+\d{1,7})?[ \t]+(?:---|[A-Z[]|[VDIWEF] |<)))/y;
 /** `404 Not Found` is what a server answered, and no pid. */
 const STATUS = /^[1-5]\d\d +[A-Z][a-z]/;
 const LOGGER =
@@ -254,6 +254,8 @@ function skipComponent(c: Cursor): void {
 
 /** `ERROR failed` is a level, `error in line 3` a sentence, `info` before a colon a level again. */
 function readsAsLevel(c: Cursor, whole: string, word: string): boolean {
+  // At the very beginning it is the class that JavaScript throws.
+  if (c.pos === 0 && whole === 'Error:') return false;
   if (/[\]>)|:]$/.test(whole) || /^[<[(|]/.test(whole))
     return !(c.level !== undefined && word === word.toLowerCase() && whole.endsWith(':'));
   if (word === word.toUpperCase()) return true;

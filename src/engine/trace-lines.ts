@@ -154,7 +154,11 @@ function spring(state: Report, text: string): boolean {
 }
 
 function python(state: Report, text: string): boolean {
-  if (PY_FRAME.test(text)) return go(state, 'frames', true);
+  if (PY_FRAME.test(text)) {
+    // A paste may be set in from its second line on.
+    if (state.indent === 0 && !text.includes('|')) state.indent = Math.max(0, text.search(/\S/) - 2);
+    return go(state, 'frames', true);
+  }
   // Behind a traceback that has ended, a further one belongs to it only when a joint or a group says so.
   if (TRACEBACK.test(text)) return (state.expects === 'joint' || indented(text)) && go(state, 'frames', true);
   if (PY_JOINT.test(text)) return go(state, 'joint', true);

@@ -37,9 +37,9 @@ export function readTrace(given: readonly string[]): FoundTrace | null {
 
 /** A paste may have been indented as a whole. */
 function dedented(lines: readonly string[]): readonly string[] {
-  const opener = lines.find((line) => /^\s+(?:\S.{0,80}[$#~>] )?Traceback \(most recent call/.test(line));
-  const indent = opener === undefined ? 0 : opener.length - opener.trimStart().length;
-  return indent === 0 ? lines : lines.map((line) => (line.slice(0, indent).trim() === '' ? line.slice(indent) : line));
+  const frame = lines.find((line) => PY_FRAME.test(line) && !line.includes('|'));
+  const indent = frame === undefined ? 0 : frame.length - frame.trimStart().length - PY_INDENT;
+  return indent <= 0 ? lines : lines.map((line) => (line.slice(0, indent).trim() === '' ? line.slice(indent) : line));
 }
 
 function assemble(entries: readonly Entry[], language: Language): Trace {
@@ -89,6 +89,8 @@ function languageOf(lines: readonly string[]): Language | null {
 
 // ---------------------------------------------------------------- Python
 
+/** Python sets its frames in by two blanks. */
+const PY_INDENT = 2;
 const PY_FRAME = /^[ \t|]*File "([^"]+)", line (\d+)(?:, in (\S+))?/;
 const PY_JOINT = /^[ \t|]*(The above exception was the direct cause|During handling of the above)/;
 const PY_TYPE =
