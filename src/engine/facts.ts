@@ -3,7 +3,10 @@
 
 import { type FactName, type Facts, NUMERIC_FACTS } from '../core/facts.ts';
 import type { ErrorType } from '../core/words.ts';
+import type { Trace } from '../core/record.ts';
+import { addressIn, configPlaceIn, firstOf, pathIn, portIn, sourcePlaceIn } from './places.ts';
 import type { Reading, Utterance } from './reading.ts';
+import type { Structured } from './structured.ts';
 
 type Loose = Partial<Record<FactName, string | number>>;
 
@@ -14,26 +17,56 @@ export function completeFacts(type: ErrorType, matched: Loose, said: Utterance, 
     if (facts[name] === undefined && value !== undefined && value !== null && value !== '') facts[name] = value;
   };
   const texts = [said.text, ...reading.utterances.map((one) => one.text)];
-  const { trace } = reading.record;
-  put(
-    'exception',
-    trace?.type && /^[\w.$:\\]+$/.test(trace.type) && trace.type !== 'panic' ? trace.type : exceptionName(texts),
-  );
-  const frame = trace?.frames.at(-1);
-  if (frame?.file && !/^(?:node:|<|internal\/|\[)/.test(frame.file)) {
-    const file = pathOfUrl(frame.file);
-    put('file', file);
-    if (facts.file === file) put('sourceLine', frame.line);
-  }
+  const first = firstLines(reading.record.text);
+  const { structured } = reading;
+  put('exception', exceptionOf(reading.record.trace, texts));
+  addPlace(put, facts, type, reading.record.trace, texts);
   if (CALLS.has(type)) {
-    put('status', reading.structured?.status ?? firstOf(texts, statusIn));
+    put('status', structured?.status ?? firstOf([...texts, first], statusIn));
     put('provider', providerIn([...texts, reading.record.logger ?? '']));
   }
-  if (WAITS.has(type)) put('retryAfterSec', firstOf(texts, waitIn) ?? reading.structured?.retryAfterSec);
+  if (WAITS.has(type)) put('retryAfterSec', firstOf(texts, waitIn) ?? structured?.retryAfterSec);
   if (WAITS.has(type) || type === 'provider_overloaded') put('model', firstOf(texts, modelIn));
-  if (NETWORK.has(type)) addAddress(facts, put, texts, reading);
-  if (FILES.has(type)) put('path', reading.structured?.path ?? firstOf(texts, pathIn));
+  if (NETWORK.has(type)) addAddress(facts, put, [...texts, first], structured);
+  if (FILES.has(type)) put('path', structured?.path ?? firstOf(texts, pathIn));
+  if (PROCESSES.has(type)) {
+    put('pid', firstOf(texts, pidIn) ?? pidIn(first) ?? pidOfProgram(first));
+    put('exitCode', firstOf(texts, exitCodeIn));
+    put('signal', firstOf(texts, signalIn));
+  }
+  if (typeof facts.module === 'string') facts.module = unescaped(facts.module);
   return clean(facts);
+}
+
+type Put = (name: FactName, value: string | number | null | undefined) => void;
+
+/** The outermost exception of the trace, else the first one the text names. */
+function exceptionOf(trace: Trace | undefined, texts: readonly string[]): string | null {
+  const { type } = trace ?? {};
+  if (type && type !== 'panic' && type !== 'Fatal Python error' && /^[\w.$:\\]+$/.test(type)) return type;
+  return exceptionName(texts);
+}
+
+/** Where it failed: the last frame of the trace, or the place the message names. */
+function addPlace(put: Put, facts: Loose, type: ErrorType, trace: Trace | undefined, texts: readonly string[]): void {
+  // A parser of configuration names the file it could not read; its own frames say less.
+  const named = type === 'config_error' ? firstOf(texts, configPlaceIn) : null;
+  const frame = trace?.frames.at(-1);
+  const framed = frame?.file && !/^(?:node:|<|internal\/|\[)/.test(frame.file) ? frame : null;
+  const place = named ?? (framed ? { file: pathOfUrl(framed.file), line: framed.line } : firstOf(texts, sourcePlaceIn));
+  if (!place) return;
+  put('file', place.file);
+  if (facts.file === place.file) put('sourceLine', place.line);
+}
+
+/** What a program logged in front of its message may name the peer. */
+function firstLines(text: string): string {
+  return text.slice(0, 2_000).split('\n', 2).join('\n');
+}
+
+/** PHP's logs double their backslashes. */
+function unescaped(name: string): string {
+  return name.replace(/\\\\/g, '\\').replace(/\\+$/, '');
 }
 
 /** Node names ES modules by URL. What is no such URL stays as it is. */
@@ -71,6 +104,7 @@ const NETWORK = new Set<ErrorType>([
   'out_of_memory',
   'permission_error',
 ]);
+const PROCESSES = new Set<ErrorType>(['service_crash', 'out_of_memory', 'port_in_use', 'timeout', 'config_error']);
 const FILES = new Set<ErrorType>([
   'permission_error',
   'disk_full',
@@ -80,36 +114,67 @@ const FILES = new Set<ErrorType>([
   'config_error',
 ]);
 
-function firstOf<T>(texts: readonly string[], find: (text: string) => T | null): T | null {
-  for (const text of texts) {
-    const value = find(text);
-    if (value !== null) return value;
-  }
-  return null;
-}
-
 // ---------------------------------------------------------------- single facts
 
+const EXCEPTION_NAMES: readonly RegExp[] = [
+  /\[object\] \(([\w\\]+)\(code/,
+  /Uncaught (?:exception ')?([A-Z][\w\\]*)(?:'| |:)/,
+  /(?:^|[\s:(>\]"'])((?:[A-Za-z_$][\w$]*(?:\.|::|\\))*[A-Z]?[\w$]*(?:Error|Exception|Errno::[A-Z]+|Interrupt|SystemExit))(?: \[\w+\])?(?::|\)$| \(|$)/,
+  // `telegram.error.RetryAfter: text`: a class behind the path of its module.
+  /^((?:[a-z_]\w*\.)+[A-Z]\w*): /,
+  /\(([A-Z]\w*(?:::[A-Z]\w*)*)\)$/,
+];
+
 function exceptionName(texts: readonly string[]): string | null {
-  const laravel = firstOf(texts, (text) => /\[object\] \(([\w\\]+)\(code/.exec(text)?.[1] ?? null);
-  return laravel ? laravel.replace(/\\\\/g, '\\') : null;
+  for (const text of texts)
+    for (const pattern of EXCEPTION_NAMES) {
+      const name = pattern.exec(text.split('\n', 1)[0] ?? '')?.[1];
+      if (name && name.length > 4 && !/^(?:PHP|Parse|Fatal)/.test(name)) return name.replace(/\\\\/g, '\\');
+    }
+  return null;
 }
 
 const STATUS: readonly RegExp[] = [
-  /\b(?:error code|status[_ ]?code|http status|statuscode|status|http error|response code|http response code|server responded with|answered|http)[\s:='"(]{1,4}([1-5]\d\d)\b(?!\d|\.\d|:\d)/i,
+  /\b(?:error code|status[_ ]?code|http status|statuscode|status|http error|response code|http response code|server responded with|answered|returned|response|http)[\s:='"(]{1,4}([1-5]\d\d)\b(?!\d|\.\d|:\d)/i,
   /"HTTP\/\d(?:\.\d)?"? ([45]\d\d)\b|HTTP\/\d(?:\.\d)? ([45]\d\d)\b|HTTP\/\d(?:\.\d)?" ([45]\d\d) /,
   /\(([45]\d\d)(?::|\)| [A-Z])/,
   /["']?(?:code|status|statusCode)["']?\s?[:=]\s?["']?([45]\d\d)\b/,
-  /(?:^|[:\s([-])([45]\d\d)[ :-]{1,3}(?:Too Many|Unauthorized|Forbidden|Not Found|Conflict|Bad (?:Gateway|Request)|Internal|Service|Gateway|Payment|Request|Client|Server|RESOURCE|UNAVAILABLE|INVALID|PERMISSION|UNAUTHENTICATED|You |This |Rate|Resource|No |Overloaded|\{)/,
+  /(?:^|[:\s([-])([45]\d\d)[ :-]{1,3}\(?(?:Too Many|Unauthorized|Forbidden|Not Found|Conflict|Bad (?:Gateway|Request)|Internal|Service|Gateway|Payment|Request|Client|Server|RESOURCE|UNAVAILABLE|INVALID|PERMISSION|UNAUTHENTICATED|You |This |Rate|Resource|No |Overloaded|\{)/,
 ];
 
+/** The status named first. */
 function statusIn(text: string): number | null {
+  let found: { readonly at: number; readonly value: number } | null = null;
   for (const pattern of STATUS) {
     const match = pattern.exec(text);
-    const value = match?.slice(1).find((group) => group !== undefined);
-    if (value && Number(value) >= 400) return Number(value);
+    const value = Number(match?.slice(1).find((group) => group !== undefined));
+    if (match && value >= 400 && (found === null || match.index < found.at)) found = { at: match.index, value };
   }
-  return null;
+  return found?.value ?? null;
+}
+
+/** A process the text itself names. */
+function pidIn(text: string): number | null {
+  const match = /\b(?:pid|PID|process)[ =:#[(]{1,2}(\d{2,9})\b|[Kk]ill(?:ed)? process (\d{1,9})/.exec(text);
+  return match ? Number(match[1] ?? match[2]) : null;
+}
+
+/** The process that wrote a syslog line. */
+function pidOfProgram(line: string): number | null {
+  const match = /^(?:<\d{1,3}>)?\S.{10,60}? [\w./@-]{2,60}\[(\d{1,9})\]: /.exec(line);
+  return match ? Number(match[1]) : null;
+}
+
+function exitCodeIn(text: string): number | null {
+  const match =
+    /\b(?:exit(?:ed)?(?: with)?(?: a)?(?: non-zero)?|return(?:ed)?|terminated with)[ _-]?(?:exit )?(?:code|status)?[ =:([]{1,3}(-?\d{1,3})\b/i.exec(
+      text,
+    );
+  return match ? Number(match[1]) : null;
+}
+
+function signalIn(text: string): string | null {
+  return /\b(SIG(?:KILL|SEGV|ABRT|TERM|INT|BUS|ILL|FPE|HUP|PIPE|QUIT|TRAP|SYS))\b/.exec(text)?.[1] ?? null;
 }
 
 /** Names and hosts of providers, most specific first. */
@@ -176,77 +241,13 @@ function modelIn(text: string): string | null {
   );
 }
 
-// ---------------------------------------------------------------- addresses
-
-const HOST = '(?:\\d{1,3}(?:\\.\\d{1,3}){3}|localhost|(?:[a-z0-9_-]{1,63}\\.){1,6}[a-z]{2,24})';
-const ADDRESS: readonly RegExp[] = [
-  /\bhost='(?<host>[\w.-]{1,120})', port=(?<port>\d{1,5})/,
-  new RegExp(`\\(['"](?<host>${HOST})['"], (?<port>\\d{1,5})\\)`, 'i'),
-  /\bhost(?:name)?[:=]? ?["'](?<host>[\w.-]{1,120})["'](?: \([\d.:a-f]+\))?,? (?:and accepting[^?]{0,60}on )?port (?<port>\d{1,5})/i,
-  new RegExp(`\\bhost(?:name)?[:=, ]{1,3}port: (?<host>${HOST}), (?<port>\\d{1,5})`, 'i'),
-  new RegExp(
-    `\\b[a-z][a-z0-9+]{1,12}://(?:[^\\s/@:]{0,60}(?::[^\\s/@]{0,60})?@)?(?<host>${HOST})(?::(?<port>\\d{1,5}))?`,
-    'i',
-  ),
-  /(?:\[::\]|\[::1\]|\*|:::|0\.0\.0\.0):(?<port>\d{2,5})\b/,
-  new RegExp(`(?:^|[\\s("'[<@=/-])(?<host>${HOST}):(?<port>\\d{2,5})(?![\\d.:])`, 'i'),
-  new RegExp(
-    `\\b(?:ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ECONNREFUSED|ETIMEDOUT|UnknownHostException:|resolve host:?|lookup|to host|connecting to|rhost=|from) (?<host>${HOST})(?: port (?<port>\\d{1,5}))?`,
-    'i',
-  ),
-  new RegExp(`\\b(?:rhost=|client |address: ')(?<host>${HOST})`, 'i'),
-  new RegExp(`\\b(?:Upstream|host|server|user \\w+|from) (?<host>${HOST})(?: port (?<port>\\d{1,5}))?`, 'i'),
-];
-
-function addAddress(
-  facts: Loose,
-  put: (name: FactName, value: string | number | undefined) => void,
-  texts: readonly string[],
-  reading: Reading,
-): void {
-  const { structured } = reading;
+function addAddress(facts: Loose, put: Put, texts: readonly string[], structured: Structured | null): void {
   if (facts.host === undefined && facts.port === undefined) {
     const found = firstOf(texts, addressIn);
     put('host', found?.host ?? structured?.host);
     put('port', found?.port ?? structured?.port);
   }
-  if (facts.port === undefined) put('port', firstOf(texts, portIn) ?? undefined);
-}
-
-function addressIn(text: string): { host?: string; port?: number } | null {
-  for (const pattern of ADDRESS) {
-    const groups = pattern.exec(text)?.groups;
-    if (!groups) continue;
-    const port = Number(groups['port']);
-    const host = groups['host'];
-    if (host && /\.(?:py|js|ts|go|java|rb|php|log|json|ya?ml|so|c|conf|service|sock|rs|dat)$/i.test(host)) continue;
-    return { ...(host ? { host } : {}), ...(port > 0 && port < 65_536 ? { port } : {}) };
-  }
-  return null;
-}
-
-function portIn(text: string): number | null {
-  const match = /\bport[:= ]{1,2}(\d{2,5})\b/i.exec(text);
-  const port = Number(match?.[1]);
-  return port > 0 && port < 65_536 ? port : null;
-}
-
-// ---------------------------------------------------------------- paths
-
-const PATHS: readonly RegExp[] = [
-  /(?:denied|permitted|directory|device|file-system|files|exists|space left on device|system)\b[^'"‘’`]{0,40}['"‘`](?<path>[^'"‘’`\n]{1,400})['"’`]/i,
-  /['"‘`](?<path>(?:[A-Za-z]:)?[~.]{0,2}[\\/][^'"‘’`\n]{1,400})['"’`]/,
-  /(?:open|stat|access|mkdir|unlink|rename|scandir|write|copyfile|rmdir|chmod|lstat|cp|mv) ['"]?(?<path>(?:[A-Za-z]:)?[~.]{0,2}\/[^\s'",;)]{1,400})/,
-  /@ [\w]+ - (?<path>\/\S{1,400})/,
-  /(?:^|[\s("'<=:,])(?<path>(?:[A-Za-z]:[\\/]|~?\/|\.{1,2}\/)[\w.@+~/\\ -]{0,300}?[\w@~-]+(?:\.\w{1,8})?)(?=['"\s):;,>]|$)/,
-];
-
-function pathIn(text: string): string | null {
-  for (const pattern of PATHS) {
-    const path = pattern.exec(text)?.groups?.['path'];
-    if (path && !path.startsWith('//')) return path;
-  }
-  return null;
+  if (facts.port === undefined) put('port', firstOf(texts, portIn));
 }
 
 // ---------------------------------------------------------------- grammar

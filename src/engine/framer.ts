@@ -4,7 +4,17 @@
 import type { Level, LogRecord, Span } from '../core/record.ts';
 import { atLeast } from './levels.ts';
 import { carried, isCarriedHead, isHead, peel } from './prefixes.ts';
-import { continues, indented, opens, type Report, REPEATED_PREFIX_PART } from './trace-lines.ts';
+import {
+  awaitedLast,
+  continues,
+  indented,
+  isFrame,
+  mayBeCut,
+  opens,
+  type Report,
+  REPEATED_PREFIX_PART,
+  resumes,
+} from './trace-lines.ts';
 
 /** One line of a stream. `text` holds one character a byte (latin1) and no line end. */
 export interface Line {
@@ -74,10 +84,12 @@ const HEAD_LINES_KEPT = 140;
 const CHARS_KEPT = 256 * 1024;
 const RAW_TAKEN = 40;
 const BLANKS_TAKEN = 3;
-/** Foreign records that may cut into a report before it counts as over. */
-const CUTS_TAKEN = 12;
+/** Foreign records in a row that may cut into a report before it counts as over. */
+const CUTS_TAKEN = 4;
 /** A record nothing was added to for this many lines of its stream is over, whatever its writer still plans. */
 const IDLE_LINES = 400;
+/** Lines of a kernel's report on a lack of memory. */
+const DUMP_TAKEN = 150;
 const LANES_KEPT = 2_000;
 const ANSI = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g;
 
@@ -141,8 +153,12 @@ export class Framer {
       if (current) current.blanks++;
       return;
     }
-    const head = isHead(text, from) || (name !== '' && !current?.report?.open && isCarriedHead(text, from));
+    const awaited = current?.report?.open ?? false;
+    const head =
+      (isHead(text, from) && !(awaited && awaitedLast(inner))) ||
+      (name !== '' && !awaited && isCarriedHead(text, from));
     const home = head ? this.#homeOfHead(lane, inner) : this.#homeOfRaw(lane, inner);
+    if (home === lane.suspended) lane.cuts = 0;
     if (home) return this.#add(home, text, from, line, now);
     this.#begin(lane, name, text, from, head || event !== null, inner, line, now, event);
   }
@@ -150,8 +166,14 @@ export class Framer {
   /** A head belongs to the open record only when its message goes on with that record's own report. */
   #homeOfHead(lane: Lane, inner: string): Open | null {
     for (const open of [lane.current, lane.suspended]) {
+      if (
+        open?.report?.kind === 'git' &&
+        /^(?:error|fatal|hint|warning): /.test(inner) &&
+        continues(open.report, inner)
+      )
+        return open;
       if (!open?.hit) continue;
-      if (open.report?.kind === 'v8' && open === lane.current && continues(open.report, inner)) return open;
+      if (open.report?.kind === 'v8' && continues(open.report, inner)) return open;
       if (open.report?.kind === 'git' && /^[a-z]/.test(inner) && continues(open.report, inner)) return open;
       if (!open.report && /^[a-z]/.test(inner) && this.#mayAttach(open, inner)) return open;
       if (open === lane.current && open.head && goesOn(open, inner)) return open;
@@ -162,21 +184,30 @@ export class Framer {
   #homeOfRaw(lane: Lane, inner: string): Open | null {
     const { current, suspended } = lane;
     if (current?.report && this.#goesOn(current, inner)) return current;
-    if (suspended?.report?.open && continues(suspended.report, inner)) return suspended;
+    if (suspended?.report?.open && resumes(suspended.report, inner)) return suspended;
     // What a loud head announces hangs below it, and not below an earlier one.
     if (current && this.#mayAttach(current, inner)) return current;
     if (suspended && this.#resumes(suspended, inner, lane.cuts)) return suspended;
     if (!current) return null;
     if (opens(inner)) return null;
-    if (indented(inner)) return current;
-    const takes = current.head && !current.report && current.raw < RAW_TAKEN && current.blanks < BLANKS_TAKEN;
+    if (indented(inner)) return this.#isPaste(current, inner) ? null : current;
+    // Before the first frame of a trace stand the further lines of its message.
+    const inMessage = !current.report || (current.report.kind === 'frames' && current.report.odd === 0);
+    const takes = current.head && inMessage && current.raw < RAW_TAKEN && current.blanks < BLANKS_TAKEN;
     if (!takes || !this.#isLoud(current)) return null;
     current.raw++;
     return current;
   }
 
+  /** A report that somebody pasted with an indentation is none of the quiet line above it. */
+  #isPaste(current: Open, inner: string): boolean {
+    if (current.report || (current.hit && this.#isLoud(current))) return false;
+    return opens(inner.trimStart()) !== null && !isFrame(inner);
+  }
+
   #goesOn(open: Open, inner: string): boolean {
     const report = open.report as Report;
+    if (report.kind === 'spring' && report.depth > 1 && open.blanks > 0) return false;
     if (open.blanks >= BLANKS_TAKEN && !report.open && report.kind !== 'v8' && report.kind !== 'spring') return false;
     return continues(report, inner);
   }
@@ -185,12 +216,12 @@ export class Framer {
   #resumes(open: Open, inner: string, cuts: number): boolean {
     // A head that only announced something may have its report torn off by one record, not by many.
     if (!open.report) return cuts === 0 && this.#isLoud(open) && this.#mayAttach(open, inner);
-    return continues(open.report, inner);
+    return resumes(open.report, inner);
   }
 
   /** A trace or a tool's report hangs below the loud head that announces it. */
   #mayAttach(open: Open, inner: string): boolean {
-    if (open.report || !open.head || !open.hit || open.blanks > 1) return false;
+    if (open.report || !open.head || open.blanks > 1) return false;
     // A line that is a JSON object holds its own stack.
     if ((open.lines[0] ?? '').charCodeAt(open.from[0] ?? 0) === 0x7b) return false;
     const report = opens(inner);
@@ -224,7 +255,8 @@ export class Framer {
     const previous = lane.current;
     const before = previous?.head ? (previous.lines[0] ?? null) : (previous?.before ?? null);
     if (previous) this.#setAside(lane, previous);
-    const report = head ? null : opens(inner);
+    const report = head ? null : (opens(inner) ?? (indented(inner) ? opens(inner.trimStart()) : null));
+    if (report) report.indent = inner.length - inner.trimStart().length;
     const open: Open = {
       lane: name,
       order: this.#order++,
@@ -248,7 +280,7 @@ export class Framer {
       touchedAt: now,
     };
     lane.current = open;
-    if (open.hit) this.#pending.add(open);
+    if (open.hit || mayBeCut(report)) this.#pending.add(open);
   }
 
   #add(open: Open, text: string, from: number, line: Line, now: number): void {
@@ -281,9 +313,7 @@ export class Framer {
   #setAside(lane: Lane, open: Open): void {
     lane.current = null;
     if (lane.suspended && ++lane.cuts > CUTS_TAKEN) this.#close(lane.suspended, lane);
-    const mayGoOn =
-      open.hit &&
-      ((open.report?.kind !== 'json' && open.report !== null) || (open.head && announces(open.lines[0] ?? '')));
+    const mayGoOn = mayBeCut(open.report) || (open.hit && open.head && announces(open.lines[0] ?? ''));
     if (!mayGoOn) return this.#close(open, lane);
     if (lane.suspended) this.#close(lane.suspended, lane);
     lane.suspended = open;
@@ -293,9 +323,8 @@ export class Framer {
   #close(open: Open, lane: Lane): void {
     if (lane.suspended === open) lane.suspended = null;
     if (lane.current === open) lane.current = null;
-    if (!open.hit) return;
     this.#pending.delete(open);
-    this.#closed.push(open);
+    if (open.hit) this.#closed.push(open);
     this.#release();
   }
 
@@ -379,7 +408,7 @@ function announces(first: string): boolean {
 
 /** The same writer goes on under the same prefix: `DETAIL:` after `ERROR:`, a PHP stack, a Go panic. */
 function goesOn(open: Open, inner: string): boolean {
-  if (isUnitResult(open, inner)) return true;
+  if (isUnitResult(open, inner) || isKernelDump(open, inner)) return true;
   const at = inner.search(
     /(?:DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION): |PHP(?: {1,4}\d{1,3}\. | Stack trace:)|goroutine \d+ |\[signal |\tat |#\d+ |: ?$/,
   );
@@ -400,6 +429,18 @@ function isUnitResult(open: Open, inner: string): boolean {
   if (!unit) return false;
   const first = (open.lines[0] ?? '').slice(open.from[0] ?? 0);
   return first.startsWith(unit) && / process exited, code=/.test(first);
+}
+
+/** The kernel tells of one shortage in many lines: from who asked, over what it saw, to whom it killed. */
+function isKernelDump(open: Open, inner: string): boolean {
+  if (!/invoked oom-killer|oom-kill:constraint/.test(open.lines[0] ?? '')) return false;
+  if (/oom_reaper: /.test(inner)) return true;
+  const killed = open.lines.some((line) => /[Kk]ill(?:ed)? process \d/.test(line));
+  return (
+    !killed &&
+    open.lines.length < DUMP_TAKEN &&
+    (open.lane !== '' || /^(?:\[ *\d+\.\d+\]|.{0,60} kernel: )/.test(inner))
+  );
 }
 
 function isBlank(text: string): boolean {

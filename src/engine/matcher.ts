@@ -113,6 +113,7 @@ function refusal(pattern: RulePattern, voice: Voice, index: number, reading: Rea
   if (pattern.byLevel && level === undefined) return 'the record names no level';
   const least = pattern.level ?? 'warn';
   const low = level !== undefined && LEVEL_ORDER.indexOf(level) < LEVEL_ORDER.indexOf(least);
+  if (voice === 'calm' && reading.suspicion !== null) return `the record is calm, and ${reading.suspicion}`;
   if (voice === 'calm' && low) return `the record's level is ${level}, the pattern asks for ${least}`;
   if (voice === 'loud' && pattern.level !== undefined && low && !reading.record.trace)
     return `the record's level is ${level}, the pattern asks for ${least}`;

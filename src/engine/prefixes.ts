@@ -142,7 +142,10 @@ export function peel(text: string, now: number): Peeled {
   const cursor: Cursor = { text, now, pos: 0, tags: [] };
   if (carrier) readCarrier(cursor, carrier);
   for (let i = 0; i < MOST_TOKENS && token(cursor); i++);
-  if (cursor.level === undefined && cursor.time !== undefined) findLevel(cursor);
+  if (cursor.level === undefined) {
+    if (cursor.time !== undefined) findLevel(cursor);
+    else findLevelAmongCodes(cursor);
+  }
   return finish(cursor);
 }
 
@@ -183,7 +186,7 @@ const LETTER_LEVEL =
   /([VDIWEFC])(?=\d{4} |, \[| [A-Z]{2,12} {1,6}| [\w.$-]{1,60}: | [\w.$-]{1,60} *: |\/[\w.]{1,40}[(:])/y;
 const BRACKETED = /\[([^[\]]{0,120})\]:?|\(([^()]{1,60})\)(?= |:)|<([\d.]{3,24})>/y;
 const PID_AND_THREAD =
-  /(?:\d+#\d+:|\*\d+(?= )|#\d+(?= )|\d{1,7}(?=(?:[ \t]+\d{1,7})?[ \t]+(?:---|[A-Z[]|[VDIWEF] |<)))/y;
+  /(?:\d+#\d+:|\*\d+(?= )|\d{1,7}(?=[ \t]+[\w.-]{1,60}:\d{1,6}\])|#\d+(?= )|\d{1,7}(?=(?:[ \t]+\d{1,7})?[ \t]+(?:---|[A-Z[]|[VDIWEF] |<)))/y;
 /** `404 Not Found` is what a server answered, and no pid. */
 const STATUS = /^[1-5]\d\d +[A-Z][a-z]/;
 const LOGGER =
@@ -251,6 +254,8 @@ function skipComponent(c: Cursor): void {
 
 /** `ERROR failed` is a level, `error in line 3` a sentence, `info` before a colon a level again. */
 function readsAsLevel(c: Cursor, whole: string, word: string): boolean {
+  // At the very beginning it is the class that JavaScript throws.
+  if (c.pos === 0 && whole === 'Error:') return false;
   if (/[\]>)|:]$/.test(whole) || /^[<[(|]/.test(whole))
     return !(c.level !== undefined && word === word.toLowerCase() && whole.endsWith(':'));
   if (word === word.toUpperCase()) return true;
@@ -337,6 +342,17 @@ function findLevel(c: Cursor): void {
   const cut = /^[\s\]|):-]+/.exec(rest);
   c.pos += match.index + match[0].length + (cut ? cut[0].length : 0);
   token(c);
+}
+
+/** Machines put columns of codes and numbers before the level: `R63-M1 2005.10.28 RAS KERNEL FATAL text`. */
+const CODES = /^(?:[^\sa-z"'][^\s"']{0,60}\s+){2,12}?(FATAL|ERROR|SEVERE|CRITICAL|FAILURE|WARNING|INFO)\s+(?=\S)/;
+
+function findLevelAmongCodes(c: Cursor): void {
+  const match = CODES.exec(c.text.slice(c.pos, c.pos + 300));
+  const level = match && /\d/.test(match[0]) ? levelOfWord(match[1] ?? '') : undefined;
+  if (!match || level === undefined) return;
+  c.level = level;
+  c.pos += match[0].length;
 }
 
 // ---------------------------------------------------------------- small things

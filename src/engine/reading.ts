@@ -50,8 +50,10 @@ export function read(framed: Framed, stream: Stream, now: number): Reading {
   const structured = structuredOf(head, inner, now);
   const body = bodyOf(inner, head, structured);
   const message = structured?.message ?? (head.message || (body.find((line) => line.trim() !== '') ?? '').trim());
-  const found = readTrace(structured ? [...message.split('\n'), ...body] : [message, ...body]);
-  const skip = structured ? message.split('\n').length : 1;
+  // The stack that a structured line carries names its exception by itself.
+  const ahead = structured?.detail ? [] : structured ? message.split('\n') : [message];
+  const found = readTrace([...ahead, ...body]);
+  const skip = ahead.length;
   const trace = found?.trace ?? lone(structured, message);
   const words = body.filter((line, i) => line.trim() !== '' && !found?.used.has(i + skip));
   const record = recordOf(framed, stream, { head, structured, message, trace, text: lines.join('\n'), now });
@@ -162,6 +164,7 @@ function utterancesOf(
   const trailing = structured ? null : trailingError(message);
   if (trailing) add(trailing, 'body', 1);
   if (structured?.code) add(structured.code, 'body', 1);
+  if (structured?.status) add(`status code ${structured.status}`, 'body', 1);
   for (const line of words.slice(0, BODY_LINES)) add(line.trim(), 'body', 1);
   if (words.length > BODY_LINES) for (const line of words.slice(-5)) add(line.trim(), 'body', 1);
   return list;
@@ -189,7 +192,7 @@ function voiceOf(record: LogRecord, message: string, utterances: readonly Uttera
 /** Text in quotes is what somebody else said, unless the program names it as its error or it is a protocol's answer. */
 export function withoutQuotes(text: string): string {
   return text.replace(
-    /(\b(?:error|err|reason|cause|exception|failure|message|stderr)\s?[=:]\s?|[:(]\s?)?("(?:[^"\\\n]|\\.){8,}("|$)|“[^”]{8,}”|`[^`\n]{8,}`)/gi,
+    /(\b(?:error|err|reason|cause|exception|failure|message|stderr)\s?[=:]\s?|[:(]\s?)?("(?:[^"\\\n]|\\.){8,}("|$)|“[^”]{8,}”|`[^`'\n]{8,}`)/gi,
     (match, key: string | undefined, quoted: string) => {
       if (/^"(?:HTTP\/|[A-Z]+ \S+ HTTP\/)/.test(quoted)) return quoted.startsWith('"HTTP') ? match : `${key ?? ''}""`;
       return key && /[=]/.test(key) ? match : `${key ?? ''}""`;

@@ -10,8 +10,12 @@ export interface Report {
   expects: 'frames' | 'joint' | 'fields' | 'none';
   /** Consecutive lines that fitted only with good will. */
   odd: number;
-  /** JSON: depth of braces. */
+  /** JSON: depth of braces. Spring: how far its sections have come. */
   depth: number;
+  /** How its frames begin; frames of another shape belong to another trace. */
+  shape: FrameShape | null;
+  /** White space before its first line, which a paste gives to all others too. */
+  indent: number;
 }
 
 const TRACEBACK =
@@ -45,8 +49,6 @@ const GIT_OPENS =
 const NPM_OPENS = /^npm (?:ERR!|error)/;
 const NPM_LOG = /^\d{1,6} error /;
 const SPRING_OPENS = /^\*{5,}$|^APPLICATION FAILED TO START/;
-const SPRING_PART =
-  /^(?:\*{5,}$|APPLICATION FAILED|Description:|Action:|Reason:|Parameter \d|Web server|The |Consider |Identify |Failed to |Property:|Value:|Origin:|Update |Field |Cannot |\S)/;
 const JSON_OPENS = /^[{[]$/;
 /** `file.ts(3,1): error TS...`, `file.c:3:1: error: ...`, `ERROR in ./src`: the lines below may be indented. */
 const COMPILER =
@@ -58,7 +60,8 @@ export const EXCEPTION_LINE =
 /** The report this line opens, or null. */
 export function opens(text: string): Report | null {
   const first = text.charCodeAt(0);
-  if (first === 0x7b || first === 0x5b) return JSON_OPENS.test(text) ? report('json', { open: true, depth: 1 }) : null;
+  if (first === 0x7b || (first === 0x5b && JSON_OPENS.test(text)))
+    return JSON_OPENS.test(text) ? report('json', { open: true, depth: 1 }) : null;
   if (text.length > 400) return EXCEPTION_LINE.test(text) ? report('frames') : null;
   if (TRACEBACK.test(text)) return report('python', { open: true, expects: 'frames' });
   if (PY_FRAME.test(text)) return report('python', { open: true, expects: 'frames' });
@@ -72,16 +75,17 @@ export function opens(text: string): Report | null {
   if (SPRING_OPENS.test(text)) return report('spring');
   if (COMPILER.test(text)) return report('compiler');
   if (EXCEPTION_LINE.test(text)) return report('frames');
-  if (FRAME.test(text)) return report('frames');
+  if (FRAME.test(text) || /^(?:Caused by|Suppressed): /.test(text)) return report('frames', { odd: 1 });
   return null;
 }
 
 function report(kind: Report['kind'], more: Partial<Report> = {}): Report {
-  return { kind, open: false, expects: 'none', odd: 0, depth: 0, ...more };
+  return { kind, open: false, expects: 'none', odd: 0, depth: 0, shape: null, indent: 0, ...more };
 }
 
 /** True when the line certainly goes on with the report; its state is moved along. */
-export function continues(state: Report, text: string): boolean {
+export function continues(state: Report, line: string): boolean {
+  const text = state.indent > 0 && isWhite(line, state.indent) ? line.slice(state.indent) : line;
   switch (state.kind) {
     case 'python':
       return python(state, text);
@@ -98,7 +102,7 @@ export function continues(state: Report, text: string): boolean {
     case 'npm':
       return NPM_OPENS.test(text) || NPM_LOG.test(text);
     case 'spring':
-      return SPRING_PART.test(text) || indented(text);
+      return spring(state, text);
     case 'json':
       return json(state, text);
     case 'compiler':
@@ -106,8 +110,55 @@ export function continues(state: Report, text: string): boolean {
   }
 }
 
+/** True for a line that foreign records may have cut off from this report: only what can be nothing else comes back. */
+export function resumes(state: Report, line: string): boolean {
+  if (!mayBeCut(state)) return false;
+  if (state.kind === 'frames')
+    return isFrame(line) ? shapeOf(line) === state.shape && continues(state, line) : CAUSE.test(line);
+  if (state.kind === 'git') return !indented(line) && continues(state, line);
+  return continues(state, line);
+}
+
+/** The kinds whose further lines are known for what they are wherever they stand. */
+export function mayBeCut(report: Report | null): boolean {
+  return report !== null && !['json', 'spring', 'compiler', 'npm'].includes(report.kind);
+}
+
+/** A frame of a stack trace, in whatever language. */
+export function isFrame(text: string): boolean {
+  return FRAME.test(text) || PY_FRAME.test(text);
+}
+
+export type FrameShape = 'at' | 'number' | 'from' | 'other';
+
+function shapeOf(text: string): FrameShape {
+  if (/^\s+at /.test(text)) return 'at';
+  if (/^#\d/.test(text)) return 'number';
+  return /^\s*from /.test(text) ? 'from' : 'other';
+}
+
+/** The last line of a traceback that could be taken for a prefix: `error: [Errno 111] …` of old Pythons. */
+export function awaitedLast(text: string): boolean {
+  return /^(?:error|timeout|herror|gaierror|warning): /.test(text);
+}
+
+function isWhite(text: string, length: number): boolean {
+  return text.slice(0, length).trim() === '';
+}
+
+/** Sections with blank lines between them; the paragraph under `Action:` is the last. */
+function spring(state: Report, text: string): boolean {
+  if (/^Action:/.test(text)) state.depth = 1;
+  else if (state.depth === 1) state.depth = 2;
+  return true;
+}
+
 function python(state: Report, text: string): boolean {
-  if (PY_FRAME.test(text)) return go(state, 'frames', true);
+  if (PY_FRAME.test(text)) {
+    // A paste may be set in from its second line on.
+    if (state.indent === 0 && !text.includes('|')) state.indent = Math.max(0, text.search(/\S/) - 2);
+    return go(state, 'frames', true);
+  }
   // Behind a traceback that has ended, a further one belongs to it only when a joint or a group says so.
   if (TRACEBACK.test(text)) return (state.expects === 'joint' || indented(text)) && go(state, 'frames', true);
   if (PY_JOINT.test(text)) return go(state, 'joint', true);
@@ -142,6 +193,7 @@ function go(state: Report, expects: Report['expects'], open: boolean): true {
 function frames(state: Report, text: string): boolean {
   if (FRAME.test(text) || CAUSE.test(text)) {
     state.odd = 1;
+    state.shape ??= CAUSE.test(text) ? null : shapeOf(text);
     return true;
   }
   return indented(text) || (state.odd > 0 && (NODE_TAIL.test(text) || RUST_PART.test(text))) || /^- [/A-Z]/.test(text);

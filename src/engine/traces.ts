@@ -25,13 +25,21 @@ const CAUSES_KEPT = 20;
 const MESSAGE_KEPT = 4_000;
 
 /** The trace in these lines (carrier prefixes off), or null. */
-export function readTrace(lines: readonly string[]): FoundTrace | null {
+export function readTrace(given: readonly string[]): FoundTrace | null {
+  const lines = dedented(given);
   const used = new Set<number>();
   const language = languageOf(lines);
   if (language === null) return null;
   const entries = language === 'python' ? pythonEntries(lines, used) : frameEntries(lines, language, used);
   if (entries.length === 0) return null;
   return { trace: assemble(entries, language), used };
+}
+
+/** A paste may have been indented as a whole. */
+function dedented(lines: readonly string[]): readonly string[] {
+  const frame = lines.find((line) => PY_FRAME.test(line) && !line.includes('|'));
+  const indent = frame === undefined ? 0 : frame.length - frame.trimStart().length - PY_INDENT;
+  return indent <= 0 ? lines : lines.map((line) => (line.slice(0, indent).trim() === '' ? line.slice(indent) : line));
 }
 
 function assemble(entries: readonly Entry[], language: Language): Trace {
@@ -81,6 +89,8 @@ function languageOf(lines: readonly string[]): Language | null {
 
 // ---------------------------------------------------------------- Python
 
+/** Python sets its frames in by two blanks. */
+const PY_INDENT = 2;
 const PY_FRAME = /^[ \t|]*File "([^"]+)", line (\d+)(?:, in (\S+))?/;
 const PY_JOINT = /^[ \t|]*(The above exception was the direct cause|During handling of the above)/;
 const PY_TYPE =

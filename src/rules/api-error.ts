@@ -72,6 +72,12 @@ export default defineRules({
     },
     {
       match:
+        /\[(?:Errno|WinError) (?:-[235]|54|61|100|101|103|104|111|112|113|10049|10051|10053|10054|10061|10065|11001)\]/,
+      confidence: 0.89,
+      because: 'numbers of errno, where the text is in the language of the machine',
+    },
+    {
+      match:
         /\bHTTP(?:\/\d(?:\.\d)?)?[ :]{1,2}(?<status>50[0-35-9]|52[0-8]|400|404|405|406|409|410|413|415|422|424|426|431)\b/,
       words: ['http ', 'http: ', 'http:', 'http/1.1', 'http/1.0', 'http/2', 'http/3'].flatMap((word) => [
         `${word}4`,
@@ -85,7 +91,7 @@ export default defineRules({
     {
       match:
         /(?:\b|\()(?<status>50[0-35-9]|52[0-8]|4(?:00|04|05|06|09|10|13|15|22))["'\])]{0,2}[ :,-]{1,3}\(?(?:Internal Server Error|Bad Gateway|Service (?:Temporarily )?Unavailable|Server Error|UNAVAILABLE|INTERNAL|Bad Request|Not Found|Client Error|Conflict|Method Not Allowed|Unprocessable|INVALID_ARGUMENT|NOT_FOUND|Request Entity|Payload Too Large|No endpoints)/i,
-      confidence: 0.88,
+      confidence: 0.89,
       because: 'status line',
     },
     {

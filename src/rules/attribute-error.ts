@@ -46,7 +46,8 @@ export default defineRules({
       because: 'C#',
     },
     {
-      match: /invalid memory address or nil pointer dereference|nil map|nil dereference/,
+      match: /invalid memory address or nil pointer dereference|assignment to entry in nil map/,
+      level: 'trace',
       confidence: 0.95,
       because: 'Go',
     },

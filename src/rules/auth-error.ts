@@ -61,7 +61,7 @@ export default defineRules({
     },
     {
       match:
-        /\b(?:access |refresh |auth |bot |session |bearer |id )?(?:token|jwt|credentials?|signature|session|cookie|api key) (?:has |is |was |are |have )?(?:been )?(?:expired|revoked|invalid|rejected|malformed|not (?:yet )?valid|no longer valid)\b|\b(?:invalid|expired|revoked|bad|malformed) (?:\w+ )?(?:token|jwt|credentials|signature|username or password|user(?:name)? or password|login)\b|\bjwt (?:expired|malformed)\b|\binvalid signature\b/i,
+        /\b(?:access |refresh |auth |bot |session |bearer |id )?(?:token|jwt|credentials?|signature|api key) (?:has |is |was |are |have )?(?:been )?(?:expired|revoked|invalid|rejected|malformed|not (?:yet )?valid|no longer valid)\b|\b(?:invalid|expired|revoked|bad|malformed) (?:\w+ )?(?:token|jwt|credentials|signature|username or password|user(?:name)? or password|login)\b|\bjwt (?:expired|malformed)\b|\binvalid signature\b/i,
       confidence: 0.88,
       because: 'usual wording',
     },
@@ -75,7 +75,7 @@ export default defineRules({
     },
     {
       match:
-        /Client sent AUTH, but no password is set|(?:login|log-?in|sign-?in|logon) (?:attempt )?(?:has )?(?:failed|failure|denied|refused|incorrect)\b|Failed to (?:log ?in|authenticate|sign in)|authentication (?:is )?required|(?:was|is) not authenticated|unauthenticated request/i,
+        /Client sent AUTH, but no password is set|(?:login|log-?in|sign-?in|logon) (?:attempt )?(?:has )?(?:failed|failure|denied|refused|incorrect)\b|Failed to (?:log ?in|authenticate|sign in)|authentication (?:is )?required|(?:was|is) not authenticated|No (?:access |auth(?:orization)? )?token (?:was )?provided|(?:token|authorization header) (?:is )?missing/i,
       confidence: 0.87,
       because: 'usual wording',
     },

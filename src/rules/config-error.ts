@@ -85,6 +85,12 @@ export default defineRules(
         because: 'nginx',
       },
       {
+        match: / in (?<path>\/\S{1,300}\.conf|\/etc\/\S{1,300}?):(?<sourceLine>\d{1,6})$/,
+        confidence: 0.95,
+        byLevel: true,
+        because: 'nginx names the place in its configuration',
+      },
+      {
         match:
           /Syntax error on line (?<sourceLine>\d{1,6}) of (?<path>\S{1,300}):|Invalid command '[^'\n]{1,80}', perhaps misspelled|AH00526|AH00112|AH00558|AH00014/,
         confidence: 0.95,
@@ -127,7 +133,7 @@ export default defineRules(
       },
       {
         match:
-          /Could not resolve placeholder '(?<env>[\w.-]{1,120})'|Failed to bind properties under|required a bean of type|No qualifying bean of type|Failed to configure a DataSource|Error creating bean with name|Could not bind properties|[Pp]roperty '?[\w.-]{1,80}'? (?:must not be|is required|not found)|[Nn]o active profile set.{0,20}error/,
+          /Could not resolve placeholder '(?<env>[\w.-]{1,120})'|Failed to bind properties under|required a bean of type|No qualifying bean of type|Failed to configure a DataSource|Could not bind properties|[Pp]roperty '?[\w.-]{1,80}'? (?:must not be|is required|not found)|[Nn]o active profile set.{0,20}error/,
         confidence: 0.9,
         because: 'Spring',
       },
@@ -145,7 +151,8 @@ export default defineRules(
       },
       {
         match:
-          /\b(?:token|key|secret|credentials?|url|password|webhook|endpoint|profile|account|channel|provider|model|api[_ ]key|dsn)\b (?:is |was |has |are |must be )?(?:not (?:been )?(?:configured|set|specified|provided in config)|unconfigured|missing from (?:the )?(?:config|settings|environment))|\bnot configured\b|\bmisconfigur(?:ed|ation)\b|[Nn]o (?:config|configuration) (?:found|file|for|provided)|MUST utilize https|insecure_transport/,
+          /\b(?:token|key|secret|credentials?|url|password|webhook|endpoint|profile|account|channel|provider|model|api[_ ]key|dsn)\b (?:is |was |has |are |must be )?(?:not (?:been )?(?:configured|set|specified|provided in config)|unconfigured|missing from (?:the )?(?:config|settings|environment))|\bmisconfigur(?:ed|ation)\b|[Nn]o (?:config|configuration) (?:found|file|for|provided)|MUST utilize https|insecure_transport/,
+        byLevel: true,
         confidence: 0.86,
         because: 'usual wording',
       },

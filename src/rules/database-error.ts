@@ -90,7 +90,7 @@ export default defineRules({
         ...['postgres', 'mysql', 'mariadb', 'redis', 'mongo', 'database', 'qdrant', 'elasticsearch', 'clickhouse'],
         ...['influxdb', 'memcached', 'cassandra', 'sqlite', 'rabbitmq', 'kafka', 'milvus', 'weaviate', 'neo4j'],
       ],
-      confidence: 0.91,
+      confidence: 0.887,
       because: 'a program says that its database is out of reach',
     },
     {

@@ -23,6 +23,7 @@ export default defineRules({
     {
       match:
         /cannot import name ['"]?(?<attribute>\w+)['"]?(?: from (?:partially initialized module )?['"](?<module>[\w.]+)['"])?/,
+      level: 'info',
       confidence: 0.95,
       fixable: false,
       because: 'Python: the module is there, the name is not',

@@ -76,7 +76,7 @@ export default defineRules({
     },
     {
       match:
-        /(?:is |are )?not (?:writ(?:e|)able|readable|executable)\b|[Ww]riting to (?:directory )?(?<path>\/\S{1,300}) is not allowed|(?:must be|are you|not running as) root|requires? root(?: privileges)?|superuser|[Nn]ot (?:permitted|privileged)\b|[Ii]nsecure permissions|bad (?:ownership|permissions)|wrong (?:owner|permissions)|[Aa]ccess to (?:\S{1,200} )?(?:is |was )?(?:denied|forbidden)|[Rr]equest (?:is |was )?forbidden|client denied by server configuration|directory index of "[^"\n]{1,300}" is forbidden|access forbidden by rule/,
+        /(?:is |are )?not (?:writ(?:e|)able|readable|executable)\b|[Ww]riting to (?:directory )?(?<path>\/\S{1,300}) is not allowed|(?:must be|are you|not running as) root|requires? root(?: privileges)?|superuser|not privileged\b|[Nn]ot authorized to (?:perform|access|execute|do)|[Ii]nsecure permissions|bad (?:ownership|permissions)|wrong (?:owner|permissions)|[Aa]ccess to (?:\S{1,200} )?(?:is |was )?(?:denied|forbidden)|[Rr]equest (?:is |was )?forbidden|client denied by server configuration|directory index of "[^"\n]{1,300}" is forbidden|access forbidden by rule/,
       confidence: 0.86,
       because: 'usual wording',
     },

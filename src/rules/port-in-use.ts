@@ -30,7 +30,7 @@ export default defineRules({
     },
     {
       match:
-        /[Pp]orts? (?::|:)?['"]?(?<port>\d{2,5})['"]? (?:is|was|are) (?:already |currently )?(?:in use|allocated|being used|taken|occupied|used|bound|unavailable|not available)|[Pp]ort (?<port2>\d{2,5}) already in use|[Ss]omething is already running on port (?<port3>\d{2,5})|Ports are not available[^\n]{0,80}:(?<port4>\d{2,5})\b|port is already allocated|address already bound|[Pp]ort (?<port5>\d{2,5}) is in use by (?:another|an unknown)|Another process is (?:already )?(?:listening|using) (?:on )?(?:port )?(?<port6>\d{2,5})|listen port (?<port7>\d{2,5}) (?:busy|taken)/,
+        /[Pp]orts? (?::|:)?['"]?(?<port>\d{2,5})['"]? (?:is|was|are) (?:already |currently )?(?:in use|allocated|being used|taken|occupied|used|bound|unavailable|not available)|[Pp]ort (?<port2>\d{2,5}) already in use|[Ss]omething is already running on port (?<port3>\d{2,5})|Ports are not available[^\n]{0,80}:(?<port4>\d{2,5})\b|port is already (?:allocated|in use)|address already bound|[Pp]ort (?<port5>\d{2,5}) is in use by (?:another|an unknown)|Another process is (?:already )?(?:listening|using) (?:on )?(?:port )?(?<port6>\d{2,5})|listen port (?<port7>\d{2,5}) (?:busy|taken)/,
       confidence: 0.95,
       because: 'wording of frameworks and docker',
     },

@@ -60,6 +60,12 @@ export default defineRules({
       because: 'wording of many APIs',
     },
     {
+      match: /(?:^|: )Too Many Requests\b/,
+      level: 'debug',
+      confidence: 0.9,
+      because: 'the body of an answer with status 429',
+    },
+    {
       match: /\btoo many requests\b/i,
       confidence: 0.9,
       because: 'reason phrase of status 429',

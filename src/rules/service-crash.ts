@@ -50,14 +50,14 @@ export default defineRules({
     },
     {
       match:
-        /(?:process|worker|child|server|service|daemon|instance|application|app|bot|agent|job|plugin process|engine|thread|gateway|runtime|browser|session|kernel|backend)(?: \S{1,80}){0,4} (?:has |have |was |is )?(?:crashed|died(?: unexpectedly)?|exited unexpectedly|terminated unexpectedly|terminated abnormally|aborted|was killed|(?:exited|terminated|ended|failed|finished|quit|died) with (?:an? )?(?:non-?zero )?(?:exit )?(?:code|status|signal)[ :=]{0,3}(?:-?[1-9]\d{0,9}|SIG[A-Z]+|0x[0-9a-f]+)|exited (?:code|status)[= ]\d|exited: [^\n]{0,400}exit status [1-9])/i,
-      level: 'info',
+        /(?:process|worker|child|server|service|daemon|instance|application|app|bot|agent|job|plugin process|engine|thread|gateway|runtime|browser|session|kernel|backend)(?: \S{1,80}){0,8} (?:has |have |was |is )?(?:crashed|died(?: unexpectedly)?|exited unexpectedly|terminated unexpectedly|terminated abnormally|aborted|was killed|(?:exited|terminated|ended|failed|finished|quit|died) with (?:an? )?(?:non-?zero )?(?:exit )?(?:code|status|signal)[ :=]{0,3}(?:-?[1-9]\d{0,9}|SIG[A-Z]+|0x[0-9a-f]+)|exited (?:code|status)[= ]\d|exited: [^\n]{0,400}exit status [1-9])/i,
+      level: 'debug',
       confidence: 0.89,
       because: 'usual wording',
     },
     {
       match:
-        /[Bb]ot crashed|[Cc]rash(?:ed|ing) (?:with|on|during|after|in|at|because)|[Uu]nexpected(?:ly)? (?:exit|termination|shut ?down|died|terminated)|[Ff]atal (?:error|exception)[^\n]{0,40}(?:shutting down|exiting|aborting|terminating)|[Ee]xited abnormally|[Ss]hutting down (?:due to|because of) (?:an? )?(?:fatal|error|exception|unhandled)|(?:failed|unable) to (?:start|restart) (?:the )?(?:service|server|daemon|container|gateway|worker|agent|bot|unit)\b|terminated by signal (?:4|6|7|8|9|11)\b|\bpanic(?:ked)?: (?:runtime error|assignment|send on|close of|all goroutines)|all goroutines are asleep|ELIFECYCLE|exit(?:ed)? (?:code|status) (?:134|137|139)\b/,
+        /[Bb]ot crashed|[Cc]rash(?:ed|ing) (?:with|on|during|after|in|at|because)|[Uu]nexpected(?:ly)? (?:exit|termination|shut ?down|died|terminated)|[Ff]atal (?:error|exception)[^\n]{0,40}(?:shutting down|exiting|aborting|terminating)|[Ee]xited abnormally|[Ss]hutting down (?:due to|because of) (?:an? )?(?:fatal|error|exception|unhandled)|(?:failed|unable) to (?:start|restart) (?:the )?(?:service|server|daemon|container|gateway|worker|agent|bot|unit)\b|(?:aborted|killed|terminated|stopped) by (?:a )?signal\b|restart of crashed service|\bpanic(?:ked)?: (?:runtime error|assignment|send on|close of|all goroutines)|all goroutines are asleep|ELIFECYCLE|exit(?:ed)? (?:code|status) (?:134|137|139)\b/,
       confidence: 0.87,
       because: 'usual wording',
     },

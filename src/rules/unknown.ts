@@ -37,7 +37,7 @@ export default defineRules({
     },
     {
       match:
-        /\b(?:failed|failure|could not|couldn't|cannot|can't|unable to|error|exception|fatal|crash(?:ed)?|refused|denied|invalid|corrupt(?:ed)?|aborted|rejected|unreachable|not found)\b/i,
+        /\b(?:failed|failure|could not|couldn't|cannot|can't|unable to|error|exception|fatal|crash(?:ed)?|refused|denied|invalid|corrupt(?:ed)?|aborted|rejected|unreachable)\b/i,
       byLevel: true,
       level: 'warn',
       confidence: 0.25,
