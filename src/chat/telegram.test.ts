@@ -1,11 +1,9 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { OWNER, OwnerRig, service, type RigOptions } from '../testing/owner-rig.ts';
-import { tappable } from '../testing/telegram-entities.ts';
 import type { FakeMessage } from '../testing/telegram.ts';
 
 const MINUTE = 60_000;
 const HOUR = 3_600_000;
-const GROUP = -1_001_000_000_001;
 const STRANGER = 666;
 
 let rig: OwnerRig;
@@ -18,15 +16,6 @@ async function begin(options: RigOptions = {}): Promise<OwnerRig> {
 
 const ask: OwnerRig['ask'] = (...said) => rig.ask(...said);
 const press: OwnerRig['press'] = (...pressed) => rig.press(...pressed);
-
-/** Says something that must not be answered: a question after it is, and nothing else was said. */
-async function ignored(text: string, options: Parameters<OwnerRig['api']['say']>[1] = {}): Promise<void> {
-  const before = rig.api.sent().length;
-  rig.api.say(text, options);
-  const answer = await ask('/help', { user: OWNER, chat: rig.config.telegram?.chat ?? OWNER });
-  expect(answer.text).toContain('What I understand');
-  expect(rig.api.sent().length).toBe(before + 1);
-}
 
 async function askingCard(): Promise<FakeMessage> {
   const asking = () => rig.api.sent().find((m) => m.buttons.flat().some((b) => b.text === 'Approve'));
@@ -326,116 +315,7 @@ describe('commands', () => {
   });
 });
 
-describe('who may speak', () => {
-  it('strangers get silence, and the owner one notice a day', async () => {
-    await begin();
-    for (let i = 0; i < 5; i++) rig.api.say('fix errors', { user: STRANGER, extra: {} });
-    await rig.api.until(() => rig.api.sent().length === 1);
-    await ask('help');
-    expect(rig.texts()[0]).toContain('User id 666 is not on the list');
-    expect(rig.api.sent()).toHaveLength(2);
-    expect(rig.api.sent().every((m) => m.chat === OWNER)).toBe(true);
-  });
-
-  it('a flood of strangers is not passed on', async () => {
-    await begin();
-    for (let user = 2000; user < 2050; user++) rig.api.say('hi', { user });
-    await ask('help');
-    await rig.delivered();
-    expect(rig.texts().filter((t) => t.includes('stranger'))).toHaveLength(5);
-  });
-
-  it.each([
-    [
-      'a forwarded message',
-      { forward_origin: { type: 'user', date: 1, sender_user: { id: OWNER, is_bot: false, first_name: 'o' } } },
-    ],
-    ['an inline bot', { via_bot: { id: 5, is_bot: true, first_name: 'b' } }],
-    ['an anonymous admin or channel', { sender_chat: { id: GROUP, type: 'supergroup', title: 'g' } }],
-    ['another bot', { from: { id: OWNER, is_bot: true, first_name: 'b' } }],
-  ])('%s is ignored', async (_, extra) => {
-    await begin();
-    await ignored('pause', { extra });
-    expect(await rig.store.value('pause')).toBeNull();
-  });
-
-  it('edited messages are not asked for', async () => {
-    await begin();
-    await rig.api.until(() => rig.api.callsOf('getUpdates').length > 0);
-    expect(rig.api.callsOf('getUpdates')[0]?.params.allowed_updates).toEqual(['message', 'callback_query']);
-  });
-
-  it('a command for another bot is ignored', async () => {
-    await begin();
-    await ignored('/pause@other_bot');
-  });
-
-  it('the owner in a foreign group is ignored', async () => {
-    await begin({ telegram: { chats: [OWNER, GROUP], limit: { count: 1000, windowMs: 1000 } } });
-    await ignored('/status', { chat: GROUP });
-  });
-
-  it('in the owner group only listed users are heard, and chatter is left alone', async () => {
-    await begin({ chat: GROUP, telegram: { chats: [GROUP, OWNER], limit: { count: 1000, windowMs: 1000 } } });
-    await ignored('so what do we eat tonight?', { chat: GROUP });
-    expect((await ask('/status', { chat: GROUP })).chat).toBe(GROUP);
-    rig.api.say('/status', { user: STRANGER, chat: GROUP });
-    await rig.api.until(() => rig.texts().some((t) => t.includes('User id 666')));
-    expect(rig.texts().filter((t) => t.includes('selfheal runs'))).toHaveLength(1);
-  });
-});
-
-/** Log text as an attacker would write it; each family of rendering attacks. */
-const HOSTILE: readonly string[] = [
-  '<b>bold</b> <a href="https://evil.example">click</a>',
-  '</pre><b>out</b><pre>',
-  '&lt;b&gt; &amp;lt; &#60;script&#62; &unknown;',
-  '*bold* _it_ `code` [x](https://evil.example) ||spoiler||',
-  'https://evil.example/pay www.evil.example evil.example/x tg://resolve?domain=evil',
-  '/pause /approve_7 @botfather #selfheal $BTC mail@evil.example +491701234567',
-  'x=/pause a|/resume (/stop) "@admin" <@admin>',
-  '\u001b[2J\u001b]0;title\u0007 \u009b31m',
-  'abc\u202egnp.exe \u2066x\u2069 \u200b\u200d\ufeff zero',
-  '\u0000\u0007\b\r\nnext\u2028line\u2029para',
-  '\ud800 lone \udc00',
-  '\u{e0041}\u{e0042} tags',
-  'z\u0335\u0321\u0300'.repeat(50),
-  '💥'.repeat(300),
-  '<'.repeat(500),
-  '&'.repeat(500),
-  'A'.repeat(6_000),
-];
-
-describe('hostile text', () => {
-  it.each(HOSTILE.map((text) => [JSON.stringify(text).slice(0, 40), text]))(
-    '%s is shown and does nothing',
-    async (_, text) => {
-      await begin({ config: { services: [] } });
-      await rig.breaks({
-        message: text,
-        service: text.slice(0, 80),
-        reason: text,
-        samples: [{ at: 0, source: text, line: 1, endLine: 1, text }],
-      });
-      await rig.api.until(() => rig.api.sent().length > 0);
-      await ask('incident 1');
-      await ask('incidents');
-      await ask('logs 1');
-      await ask(`why ${text}`);
-      await rig.delivered();
-      const refused = rig.api.calls.filter((call) => call.status >= 400 && !/not modified/.test(call.error ?? ''));
-      expect(refused).toEqual([]);
-      for (const message of rig.api.sent()) {
-        expect(tappable(message), message.text).toEqual([]);
-        // biome-ignore lint: control characters are what must not be there
-        expect(message.text).not.toMatch(
-          /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\u200b-\u200f\ufeff]/,
-        );
-        expect(message.text.length).toBeLessThanOrEqual(4096);
-      }
-    },
-  );
-
+describe('an answer', () => {
   it('long logs come as a file', async () => {
     await begin();
     await rig.breaks({
@@ -461,21 +341,6 @@ describe('hostile text', () => {
     expect(asked.parseMode).toBeNull();
     expect(asked.text).toContain('may I fix it?');
     expect((await ask('help')).text).toContain('What I understand');
-  });
-
-  it('the bot token is nowhere, even when a log holds it', async () => {
-    await begin();
-    const { token } = rig.api;
-    await rig.breaks({ message: `GET https://api.telegram.org/bot${token}/getMe`, reason: token.slice(5) });
-    await askingCard();
-    await ask('incident 1');
-    await rig.api.down();
-    await rig.breaks();
-    rig.clock.jump(MINUTE);
-    await vi.waitUntil(() => rig.said.length > 0, { timeout: 30_000 });
-    const secret = token.slice(5);
-    expect(JSON.stringify(rig.api.messages)).not.toContain(secret);
-    expect(rig.said.join('\n')).not.toContain(secret);
   });
 });
 
