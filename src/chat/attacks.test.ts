@@ -394,7 +394,7 @@ describe('the bot token', () => {
     const { signal } = stop;
     const log = (message: string, fields: unknown) => void told.push(message, fields);
     const polling = poll(
-      { access, clock: systemClock, log, handle: async () => {}, connected: async () => {} },
+      { access, clock: systemClock, log, handle: async () => {}, connected: async () => {}, contested: async () => {} },
       signal,
     );
     await vi.waitUntil(() => told.length > 0, { timeout: 30_000 });

@@ -388,6 +388,21 @@ describe('a bad network', () => {
     expect(rig.said.filter((line) => line.includes('another program polls')).length).toBeGreaterThan(0);
   });
 
+  it('warns its owner once when another program keeps taking the commands', async () => {
+    await begin();
+    let taken = 0;
+    const conflict =
+      'Conflict: terminated by other getUpdates request; make sure that only one bot instance is running';
+    rig.api.fault = (call) =>
+      call.method === 'getUpdates' && taken < 5 && ++taken > 0
+        ? { kind: 'status', status: 409, description: conflict }
+        : undefined;
+    const polling = setInterval(() => rig.clock.jump(MINUTE), 50);
+    await rig.api.until(() => taken === 5 && rig.api.sent().length > 0).finally(() => clearInterval(polling));
+    await rig.delivered();
+    expect(rig.texts()).toEqual([expect.stringContaining('🎭 Your commands may not reach me')]);
+  });
+
   it('waits as long as it is told to', async () => {
     await begin();
     let refused = 0;

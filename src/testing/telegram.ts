@@ -406,6 +406,7 @@ export class FakeTelegram {
   #send(p: Params, text: Formatted, document: FakeMessage['document']): unknown {
     const chat = this.#chat(p);
     const buttons = readButtons(p);
+    this.#mayReply(p, chat);
     this.#spend(chat);
     const message = this.#remember({
       chat,
@@ -416,6 +417,13 @@ export class FakeTelegram {
       document,
     });
     return publicMessage(message);
+  }
+
+  #mayReply(p: Params, chat: number): void {
+    const to = p.reply_parameters as { message_id?: number; allow_sending_without_reply?: boolean } | undefined;
+    if (!to || to.allow_sending_without_reply) return;
+    if (!this.messages.some((m) => m.messageId === to.message_id && m.chat === chat && !m.deleted))
+      throw bad('message to be replied not found');
   }
 
   #sendDocument(p: Params): unknown {
