@@ -106,7 +106,7 @@ it('answers its owner, tells of what broke, and tells it once although it is kil
   await end('SIGKILL');
   printed = '';
   await start();
-  expect(await answerTo('pause for the night', 'paused')).toContain('✅');
+  expect(await answerTo('pause for the night', 'Paused')).toContain('✅');
   expect(await answerTo('status', 'Paused by')).toContain(`user ${OWNER}`);
   // One more may have followed, about what became of it; never the same again.
   const titles = cards().map(({ text, past }) => (past[0] ?? text).split('\n')[0]);

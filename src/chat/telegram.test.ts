@@ -33,7 +33,7 @@ describe('a decision by button', () => {
     await begin();
     const { id } = await rig.breaks();
     const asked = await askingCard();
-    expect(await press(asked, 'Approve')).toBe('✅ approved: install wordtrim 1.2.0 into .venv');
+    expect(await press(asked, 'Approve')).toBe('✅ Approved: install wordtrim 1.2.0 into .venv');
     await rig.reaches(id, 'resolved');
     await rig.delivered();
     expect(asked.text).toContain('Approved by user 1001');
@@ -49,7 +49,7 @@ describe('a decision by button', () => {
     await begin();
     const { id } = await rig.breaks();
     const asked = await askingCard();
-    expect(await press(asked, 'Deny')).toContain('denied');
+    expect(await press(asked, 'Deny')).toMatch(/denied/i);
     await rig.reaches(id, 'needs-human');
     await rig.delivered();
     expect(asked.text).toContain('Denied by user 1001');
@@ -63,7 +63,7 @@ describe('a decision by button', () => {
     const asked = await askingCard();
     const both = [rig.api.press(asked, 'Approve'), rig.api.press(asked, 'Approve')];
     await rig.api.until(() => both.every((p) => p.answers.length > 0));
-    expect(both[0]?.answers[0]).toContain('✅ approved');
+    expect(both[0]?.answers[0]).toContain('✅ Approved');
     expect(both[1]?.answers[0]).toContain('Already decided');
     await rig.reaches(id, 'resolved');
     expect(await rig.store.ledger({})).toHaveLength(1);
@@ -75,7 +75,7 @@ describe('a decision by button', () => {
     const asked = await askingCard();
     await rig.end();
     await rig.begin();
-    expect(await press(asked, 'Approve')).toContain('✅ approved');
+    expect(await press(asked, 'Approve')).toContain('✅ Approved');
     await rig.reaches(id, 'resolved');
   });
 
@@ -256,13 +256,13 @@ describe('commands', () => {
     expect((await ask('approve')).text).toBe('Nothing waits for a decision.');
     const { id } = await rig.breaks();
     await askingCard();
-    expect((await ask('deny')).text).toContain('❌ #1'.replace('❌', '✅'));
+    expect((await ask('deny')).text).toContain('✅ #1 · Denied');
     await rig.reaches(id, 'needs-human');
   });
 
   it('pause and resume all acting', async () => {
     await begin();
-    expect((await ask('pause for maintenance')).text).toContain('watching goes on');
+    expect((await ask('pause for maintenance')).text).toContain('Paused: watching goes on');
     expect((await ask('status')).text).toContain('⏸ Paused by user 1001');
     expect((await ask('resume')).text).toContain('✅');
   });

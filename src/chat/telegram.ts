@@ -432,7 +432,7 @@ function capital(text: string): string {
 }
 
 function sayDone(done: ActionAnswer): string {
-  return `${done.ok ? '✅' : '❌'} ${forPeople(done.message)}`;
+  return `${done.ok ? '✅' : '❌'} ${capital(forPeople(done.message))}`;
 }
 
 /** The text without our own mention; null when it is addressed to another bot. */
