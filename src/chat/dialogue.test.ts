@@ -31,7 +31,7 @@ class Scribe {
 
 /** A message as a phone shows it. */
 function shown(message: FakeMessage, note = ''): readonly string[] {
-  const [first = '', ...rest] = message.text.split('\n');
+  const [first = '', ...rest] = marked(message).split('\n');
   const name = `selfheal${note ? ` (${note})` : ''}`;
   return [
     `${name}: ${stable(first)}`,
@@ -39,6 +39,14 @@ function shown(message: FakeMessage, note = ''): readonly string[] {
     ...message.buttons.map((row) => `  ${row.map(button).join(' ')}`),
     ...(message.document ? [`  📎 ${message.document.name}`] : []),
   ];
+}
+
+/** What is quoted from a log stands apart on a phone, so it does here. */
+function marked({ text, entities }: FakeMessage): string {
+  const quote = entities.find(({ type }) => type === 'pre');
+  if (!quote) return text;
+  const quoted = text.slice(quote.offset, quote.offset + quote.length).replaceAll(/^/gm, '│ ');
+  return `${text.slice(0, quote.offset)}${quoted}${text.slice(quote.offset + quote.length)}`;
 }
 
 const button = ({ text }: FakeButton) => `[ ${text} ]`;
@@ -145,7 +153,7 @@ async function fixing(scribe: Scribe): Promise<void> {
       await rig.api.until(() => rig.texts().filter((text) => text.includes('Working on it')).length > 0);
       return patient.hands(plan, verb);
     };
-    scribe.talk(await ask(rig, 'rollback 1', { takes: '✅ #1: taken back' }));
+    scribe.talk(await ask(rig, 'rollback 1', { takes: '✅ #1 · Taken back' }));
   });
 }
 

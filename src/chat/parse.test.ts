@@ -107,6 +107,24 @@ describe('reading what a person wrote', () => {
     if (found.name === 'suggestion') expect(found.nearest).toMatch(nearest);
   });
 
+  it('does not mind in which order the words come, nor how large they are', () => {
+    const usages = GRAMMAR.filter(({ usage }) => !usage.startsWith('pause') && usage.includes(' '));
+    fc.assert(
+      fc.property(
+        fc
+          .constantFrom(...usages)
+          .chain(({ usage, name }) =>
+            fc.tuple(fc.constant(name), fc.shuffledSubarray(usage.split(' '), { minLength: usage.split(' ').length })),
+          ),
+        fc.boolean(),
+        ([name, words], loud) => {
+          const text = loud ? words.join(' ').toUpperCase() : words.join('  ');
+          expect([text, parseCommand(text).name]).toEqual([text, name]);
+        },
+      ),
+    );
+  });
+
   it('understands its own help', () => {
     for (const { usage, name } of GRAMMAR) expect(parseCommand(usage).name).toBe(name);
   });

@@ -23,6 +23,8 @@ export interface PollDeps {
   readonly handle: (update: Update, bot: Bot) => Promise<void>;
   /** Called each time the bot is known to be reachable after it was not. */
   readonly connected: (bot: Bot) => Promise<void>;
+  /** Called while somebody else takes the updates: messages can still be sent. */
+  readonly contested: (why: string) => Promise<void>;
 }
 
 /** Answers to people: worth a short wait, not a long one. Without limits auto-retry would try for ever. */
@@ -69,6 +71,8 @@ export async function poll(deps: PollDeps, signal: AbortSignal): Promise<void> {
       if (failure.description !== said)
         deps.log(sentenceOf(failure), { error: failure.description, code: failure.code });
       said = failure.description;
+      // The first one may be the end of our own last poll.
+      if (failure.code === 409 && failures > 0) await deps.contested(sentenceOf(failure));
       await deps.clock.sleep(waitOf(failure, failures++), signal);
     }
   }

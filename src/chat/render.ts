@@ -108,7 +108,7 @@ export function fixLines(answer: FixAnswer): readonly string[] {
 
 export function pullLines(answers: readonly ActionAnswer[]): readonly string[] {
   if (answers.length === 0) return ['⬇️ Pull latest from git', 'No service has a repository to pull.'];
-  return ['⬇️ Pull latest from git', ...answers.map((answer) => actionLine(answer))];
+  return ['⬇️ Pull latest from git', ...answers.map((answer) => doneLine(answer, (words) => words))];
 }
 
 export function statusLines(answer: StatusAnswer, now: number): readonly string[] {
@@ -230,8 +230,12 @@ export function logsText(detail: IncidentDetail): string {
 }
 
 export function actionLine(answer: ActionAnswer): string {
-  const message = said(forPeople(answer.message), 300);
-  const incident = answer.incident && !/\bincident \d/.test(message) ? `#${answer.incident.id}: ` : '';
+  return doneLine(answer, capital);
+}
+
+function doneLine(answer: ActionAnswer, styled: (words: string) => string): string {
+  const message = styled(said(forPeople(answer.message), 300));
+  const incident = answer.incident && !/\bincident \d/i.test(message) ? `#${answer.incident.id} · ` : '';
   return `${answer.ok ? '✅' : '❌'} ${incident}${message}`;
 }
 

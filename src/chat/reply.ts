@@ -2,6 +2,8 @@
 // and plain when the server does not like the formatting.
 
 import { InputFile, type Api } from 'grammy';
+import type { Button } from '../core/notification.ts';
+import { clip } from '../core/visible.ts';
 import { keyboardOf } from '../notifiers/shared/telegram-buttons.ts';
 import { bridged, failureOf, withoutToken, type TelegramAccess } from '../notifiers/shared/telegram-client.ts';
 import { splitText, telegramText, type TelegramText } from '../notifiers/shared/telegram-html.ts';
@@ -27,6 +29,8 @@ export interface Place {
 /** More pieces than this become a file. */
 const PIECES = 3;
 const EXCERPT_ROOM = 3_000;
+/** A caption may have 1,024 characters. */
+const CAPTION_ROOM = 900;
 
 /** Sends the answer and returns the id of its last message. Rejects as grammY does. */
 export async function reply(api: Api, answer: Answer, place: Place, deps: ReplyDeps): Promise<number> {
@@ -59,12 +63,7 @@ async function say(
   deps: ReplyDeps,
 ): Promise<number> {
   const handle = answer && (await handleOf(answer, place, deps));
-  const keyboard =
-    handle &&
-    keyboardOf(
-      (answer.buttons ?? []).map((b) => b.action),
-      handle,
-    );
+  const keyboard = handle && keyboardOf(actionsOf(answer), handle);
   const options = {
     link_preview_options: { is_disabled: true },
     ...(keyboard && { reply_markup: keyboard }),
@@ -79,7 +78,7 @@ async function say(
     return place.instead;
   };
   const message = await send(true).catch((error: unknown) => {
-    if (!/can't parse|parse entities/i.test(failureOf(error, deps.access.token).description)) throw error;
+    if (!isParseError(error, deps)) throw error;
     return send(false);
   });
   await deps.memory.answered(message);
@@ -97,23 +96,15 @@ async function sendFile(
   deps: ReplyDeps,
 ): Promise<number> {
   const file = new InputFile(Buffer.from(`${text}\n`), 'selfheal.txt');
-  const caption = telegramText({ body: head.slice(0, 900) });
+  const caption = telegramText({ body: clip(head, CAPTION_ROOM) });
   const handle = await handleOf(answer, place, deps);
-  const message = await api.sendDocument(
-    place.chat,
-    file,
-    {
-      caption: caption.html,
-      parse_mode: 'HTML',
-      ...(handle && {
-        reply_markup: keyboardOf(
-          (answer.buttons ?? []).map((b) => b.action),
-          handle,
-        ),
-      }),
-    },
-    bridged(deps.signal),
-  );
+  const keyboard = handle && keyboardOf(actionsOf(answer), handle);
+  const send = (words: Pick<Parameters<Api['sendDocument']>[2] & object, 'caption' | 'parse_mode'>) =>
+    api.sendDocument(place.chat, file, { ...words, ...(keyboard && { reply_markup: keyboard }) }, bridged(deps.signal));
+  const message = await send({ caption: caption.html, parse_mode: 'HTML' }).catch((error: unknown) => {
+    if (!isParseError(error, deps)) throw error;
+    return send({ caption: clip(caption.plain, CAPTION_ROOM) });
+  });
   await deps.memory.answered(message.message_id);
   if (handle) await deps.memory.bind(handle, message.message_id);
   return message.message_id;
@@ -127,6 +118,15 @@ async function handleOf(answer: Answer, place: Place, { memory }: ReplyDeps): Pr
     chat: place.chat,
     incident,
     plan,
-    actions: answer.buttons.map((b) => b.action),
+    actions: actionsOf(answer),
   });
+}
+
+function actionsOf({ buttons = [] }: Answer): readonly Button['action'][] {
+  return buttons.map((button) => button.action);
+}
+
+/** The server does not like our formatting: the words must arrive all the same. */
+function isParseError(error: unknown, { access }: ReplyDeps): boolean {
+  return /can't parse|parse entities/i.test(failureOf(error, access.token).description);
 }

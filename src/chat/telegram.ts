@@ -65,6 +65,7 @@ export async function startTelegramChat(deps: TelegramChatDeps): Promise<Telegra
       log: deps.log,
       handle: (update, bot) => chat.take(update, bot),
       connected: (bot) => chat.setMenu(bot),
+      contested: (why) => chat.warnOfRival(why),
     },
     signal,
   );
@@ -167,23 +168,32 @@ class Conversation {
 
   async #reportStranger(user: number, name: string): Promise<void> {
     if (!(await this.#memory.reportStranger(user))) return;
-    const now = this.#d.clock.now();
-    const key = `stranger:${user}:${now}`;
-    const notification: Notification = {
-      id: key,
-      key,
-      incident: null,
-      urgency: 'now',
-      severity: null,
+    await this.#notice({
+      key: `stranger:${user}:${this.#d.clock.now()}`,
       reason: 'a stranger wrote to the bot: told once a day',
       title: '👤 A stranger wrote to me',
       body: `User id ${user} is not on the list and got no answer.`,
       excerpt: oneLine(name, 60),
-      buttons: [],
-      plan: null,
-      at: now,
-    };
-    await this.#d.store.enqueue(notification, ['telegram'], false);
+    });
+  }
+
+  /** Commands may not reach us, but the owner can be reached: told once a day. */
+  async warnOfRival(why: string): Promise<void> {
+    const day = new Date(this.#d.clock.now()).toISOString().slice(0, 10);
+    await this.#notice({
+      key: `rival:${day}`,
+      reason: 'somebody else takes the commands: told once a day',
+      title: '🎭 Your commands may not reach me',
+      body: `${capital(why)}.\nEnd it, or give me a bot of my own ("selfheal init"). I still report here.`,
+    });
+  }
+
+  async #notice(words: Pick<Notification, 'key' | 'reason' | 'title' | 'body' | 'excerpt'>): Promise<void> {
+    const at = this.#d.clock.now();
+    const about = { incident: null, urgency: 'now', severity: null, buttons: [], plan: null } as const;
+    await this.#d.store
+      .enqueue({ ...words, ...about, id: words.key, at }, ['telegram'], false)
+      .catch((error: unknown) => this.#failed('a notice could not be stored', error));
   }
 
   /** Answers at once, or says that it takes a while and answers later. */
@@ -417,8 +427,12 @@ function isDecision(press: Press | undefined): boolean {
   return press === 'approve' || press === 'deny' || press === 'rollback-sure';
 }
 
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 function sayDone(done: ActionAnswer): string {
-  return `${done.ok ? '✅' : '❌'} ${forPeople(done.message)}`;
+  return `${done.ok ? '✅' : '❌'} ${capital(forPeople(done.message))}`;
 }
 
 /** The text without our own mention; null when it is addressed to another bot. */

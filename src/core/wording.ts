@@ -27,13 +27,11 @@ export function commandLine(argv: readonly string[]): string {
 
 function shellWord(word: string): string {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word;
-  if (!/[\n\r\t\\]/.test(word)) return `'${visible(word).replaceAll("'", String.raw`'\''`)}'`;
+  if (!/[\p{Cc}\\]/u.test(word)) return `'${visible(word).replaceAll("'", String.raw`'\''`)}'`;
   const escaped = word
-    .replaceAll('\\', '\\\\')
-    .replaceAll("'", String.raw`\'`)
+    .replaceAll(/[\\']/g, String.raw`\$&`)
     .replaceAll('\n', String.raw`\n`)
-    .replaceAll('\r', String.raw`\r`)
-    .replaceAll('\t', String.raw`\t`);
+    .replaceAll(/\p{Cc}/gu, (control) => String.raw`\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`);
   return `$'${visible(escaped)}'`;
 }
 

@@ -162,7 +162,10 @@ export class Lane {
     this.#asksAt = this.#asksAt.filter((at) => now - at < WINDOW_MS);
     const mayAsk = Math.min(ASKS_AT_ONCE, Math.max(0, ASKS - this.#asksAt.length));
     const asks = due.filter(({ content }) => isLiveAsk(content, now)).slice(0, mayAsk);
-    const plain = due.filter(({ row }) => isDigest(row) || isDoubtful(row) || row.notification.severity === null);
+    const notices = due.filter(({ row }) => row.notification.severity === null && !isDigest(row));
+    const plain = due.filter(
+      (item) => isDigest(item.row) || isDoubtful(item.row) || (notices.length <= MERGE_OVER && notices.includes(item)),
+    );
     const others = due.filter((item) => !asks.includes(item) && !plain.includes(item));
     const batched = others.filter(({ row }) => row.notification.urgency === 'batched');
     if (batched.length > 1) return { send: [], merge: batched, kind: 'periodic', nextAt };

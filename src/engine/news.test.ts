@@ -132,6 +132,18 @@ describe('what is told of a life', () => {
     );
   });
 
+  it.each([
+    ['critical', 'now', 'critical: at once'],
+    ['high', 'now', 'high: at once'],
+    ['medium', 'batched', 'medium: with the next digest'],
+    ['low', 'none', 'low: shown on request only'],
+  ] as const)('of a %s problem is told as the severity table says, with the reason', (severity, urgency, reason) => {
+    const [first] = live(born(severity), []);
+    expect(first?.drafts.map(({ notification: n, withheld }) => [n.urgency, n.reason, withheld])).toEqual([
+      [urgency, reason, urgency === 'none'],
+    ]);
+  });
+
   it('rings three times within an hour for a problem that comes and goes, and then waits for the digest', () => {
     const flapping = Array.from({ length: 40 }, (_, i) => [i % 2 ? 'seen' : 'cleared', 2] as [Happening, number]);
     const rang = live(born('critical'), flapping).flatMap(({ at, drafts }) =>

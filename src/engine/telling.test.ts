@@ -443,6 +443,23 @@ describe('telling', () => {
     expect(texts()[0]).toContain('🩺 box: all quiet');
   });
 
+  it('says once that all is quiet when it could not say so for days', async () => {
+    await begin();
+    clock.jump(30_000);
+    await settled();
+    await api.down();
+    for (let day = 0; day < 3; day++) {
+      const before = (await store.outbox({})).length;
+      clock.jump(24 * HOUR);
+      await eventually(async () => (await store.outbox({})).length > before);
+    }
+    await api.up();
+    clock.jump(10 * MINUTE);
+    await api.until(() => api.sent().length > 0);
+    await settled();
+    expect(texts()).toEqual([expect.stringContaining('🩺 box: all quiet')]);
+  });
+
   it('records a reason for every message', async () => {
     await begin();
     await heal(await put(anIncident()));

@@ -39,6 +39,8 @@ export interface Notice {
   readonly excerpt?: string;
   readonly urgency: Urgency;
   readonly reason: string;
+  /** Tells two messages of one key and the same words apart; only the newest of those that wait is sent. */
+  readonly edition?: string;
 }
 
 export interface Telling {
@@ -199,9 +201,9 @@ class StoredTelling implements Telling {
   }
 
   async #notice(notice: Notice): Promise<void> {
-    const { urgency, ...rest } = notice;
+    const { urgency, edition = digest(`${notice.title}\n${notice.body}`), ...rest } = notice;
     const at = this.#d.clock.now();
-    const id = `${notice.key}#${digest(`${notice.title}\n${notice.body}`)}`;
+    const id = `${notice.key}#${edition}`;
     const notification: Notification = {
       ...rest,
       urgency,
@@ -334,7 +336,8 @@ class StoredTelling implements Telling {
     if (busy) return;
     const open = await store.incidents({ states: ['open', 'awaiting-approval', 'needs-human'], limit: 1_000 });
     await this.#notice({
-      key: `daily:${today}`,
+      key: 'daily',
+      edition: today,
       severity: null,
       title: `🩺 ${config.node}: all quiet`,
       body:

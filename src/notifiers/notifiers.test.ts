@@ -205,6 +205,16 @@ describe('telegram', () => {
     expect(api.sent()).toHaveLength(1);
   });
 
+  it('loses nothing to a portal or a proxy that answers instead', async () => {
+    for (const fault of [
+      { kind: 'redirect', to: 'https://portal.example/login' } as const,
+      ...[200, 400, 403, 407, 418, 451, 502].map((status) => ({ kind: 'html', status }) as const),
+    ]) {
+      api.fault = () => fault;
+      expect(await send()).toMatchObject({ kind: 'retry', error: expect.stringMatching(/no (?:Bot API )?answer/) });
+    }
+  });
+
   it('sends without a sound what is meant to be silent', async () => {
     await send({ silent: true });
     expect(api.sent()[0]?.silent).toBe(true);
@@ -283,13 +293,23 @@ describe('formatting for Telegram', () => {
       'www.x.y',
       '1.2.3',
       '.env',
+      '#тест',
+      'яндекс.рф',
+      '10.0.0.1:80',
+      '4242',
+      'é@name',
+      'ß/stop',
+      '٣',
+      '-',
     );
     fc.assert(
       fc.property(fc.array(words, { maxLength: 30 }), fc.constantFrom(' ', '', '|', ','), (parts, glue) => {
         const body = parts.join(glue);
-        const parsed = parseHtml(telegramText({ body }).html);
+        const { html, plain } = telegramText({ body, excerpt: body });
+        const parsed = parseHtml(html);
         expect(tappable(parsed)).toEqual([]);
-        expect(parsed.text).toBe(body.trim());
+        expect(parsed.text).toBe([body.trim(), body.trim()].filter(Boolean).join('\n'));
+        expect(tappable({ text: plain, entities: [] })).toEqual([]);
       }),
       { numRuns: 500 },
     );

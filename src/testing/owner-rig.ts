@@ -20,7 +20,7 @@ import type { Probe } from '../host/contract.ts';
 import { createTelegramNotifier } from '../notifiers/index.ts';
 import type { WhyAnswer } from '../answers.ts';
 import { createOperations, type Operations } from '../operations.ts';
-import type { Store } from '../store/contract.ts';
+import type { OutboxRow, Store } from '../store/contract.ts';
 import { openStore } from '../store/index.ts';
 import { sampleDetection, sampleIncident } from './samples.ts';
 import { SwiftClock } from './swift-clock.ts';
@@ -283,8 +283,9 @@ export class OwnerRig {
 
   /** Resolves once a message could not be delivered. */
   async tried(): Promise<void> {
-    while (!(await this.store.outbox({})).some((row) => row.tries > 0))
-      await new Promise((resolve) => setTimeout(resolve, 10));
+    const failed = ({ tries, state, error }: OutboxRow) =>
+      tries > 0 && state === 'pending' && !error?.endsWith('sending');
+    while (!(await this.store.outbox({})).some(failed)) await new Promise((resolve) => setTimeout(resolve, 10));
   }
 
   /** Texts of the bot's messages, oldest first. */

@@ -240,11 +240,13 @@ function capitalised(word: string): string {
 const FOUND: readonly { readonly type: string; readonly pattern: RegExp }[] = [
   { type: 'url', pattern: /(?:https?:\/\/|tg:\/\/|www\.)[^\s<>"]+/gi },
   { type: 'email', pattern: /[\w.+-]+@[\w-]+\.[a-z]{2,}/gi },
-  { type: 'url', pattern: /(?<![\w@./-])(?:[a-z0-9-]+\.)+[a-z]{2,}(?![\w-])(?:\/[^\s<>"]*)?/gi },
-  { type: 'mention', pattern: /(?<![\w/])@[a-z]\w{3,31}/gi },
+  { type: 'url', pattern: /(?<![\w@./-])(?:[\p{L}\p{N}-]+\.)+\p{L}{2,}(?![\w-])(?:\/[^\s<>"]*)?/giu },
+  { type: 'url', pattern: /(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])/g },
+  { type: 'mention', pattern: /(?<![\p{L}\p{N}_/])@[a-z]\w{3,31}/giu },
   { type: 'bot_command', pattern: /(?<![\w/<>@])\/\w{1,64}(?:@\w{3,32})?(?![\w/])/g },
-  { type: 'hashtag', pattern: /(?<![\w/])#(?=\w*[^\W\d])\w{1,256}/g },
-  { type: 'cashtag', pattern: /(?<![\w])\$[A-Z]{1,8}(?!\w)/g },
+  { type: 'hashtag', pattern: /(?<![\p{L}\p{N}_/])#(?=[\p{L}\p{N}_]*[\p{L}_])[\p{L}\p{N}_]{1,256}/gu },
+  { type: 'cashtag', pattern: /(?<!\w)\$[A-Z]{1,8}(?!\w)/g },
+  { type: 'bank_card_number', pattern: /(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)/g },
 ];
 
 /**

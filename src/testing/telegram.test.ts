@@ -43,6 +43,11 @@ describe('the fake Bot API', () => {
       ['sendMessage', { text: 'x' }, 'Bad Request: chat_id is empty'],
       ['sendMessage', { chat_id: 1001, text: 'x', parse_mode: 'BBCode' }, 'Bad Request: unsupported parse_mode'],
       ['sendMessage', { chat_id: 1001, text: 'x', ...keyboard('y'.repeat(65)) }, 'Bad Request: BUTTON_DATA_INVALID'],
+      [
+        'sendMessage',
+        { chat_id: 1001, text: 'x', reply_parameters: { message_id: 9 } },
+        'Bad Request: message to be replied not found',
+      ],
       ['editMessageText', { chat_id: 1001, message_id: 9, text: 'x' }, 'Bad Request: message to edit not found'],
       [
         'answerCallbackQuery',

@@ -44,6 +44,7 @@ export interface FakeCall {
 export type FakeFault =
   | { readonly kind: 'status'; readonly status: number; readonly retryAfter?: number; readonly description?: string }
   | { readonly kind: 'html'; readonly status: number }
+  | { readonly kind: 'redirect'; readonly to: string }
   | { readonly kind: 'cut'; readonly when: 'before' | 'after' }
   | { readonly kind: 'slow'; readonly ms: number }
   | { readonly kind: 'hang' }
@@ -243,11 +244,11 @@ export class FakeTelegram {
     return press;
   }
 
-  /** Queues a raw update, as the Bot API would send it. Returns its id. */
-  push(update: Params, id?: number): number {
+  /** Queues a raw update, as the Bot API would send it: `unasked` also of a kind that nobody asked for. Returns its id. */
+  push(update: Params, id?: number, unasked?: 'unasked'): number {
     const kind = Object.keys(update)[0] ?? '';
     const update_id = id ?? this.#nextUpdate++;
-    if (this.#allowed && !this.#allowed.includes(kind)) return update_id;
+    if (!unasked && this.#allowed && !this.#allowed.includes(kind)) return update_id;
     this.#updates.push({ update_id, ...update });
     this.#poll?.give();
     this.#changed();
@@ -283,6 +284,9 @@ export class FakeTelegram {
         return true;
       case 'html':
         response.writeHead(fault.status, { 'content-type': 'text/html' }).end('<html><h1>Bad Gateway</h1></html>');
+        return true;
+      case 'redirect':
+        response.writeHead(302, { location: fault.to }).end();
         return true;
       case 'hang':
         return true;
@@ -402,6 +406,7 @@ export class FakeTelegram {
   #send(p: Params, text: Formatted, document: FakeMessage['document']): unknown {
     const chat = this.#chat(p);
     const buttons = readButtons(p);
+    this.#mayReply(p, chat);
     this.#spend(chat);
     const message = this.#remember({
       chat,
@@ -412,6 +417,13 @@ export class FakeTelegram {
       document,
     });
     return publicMessage(message);
+  }
+
+  #mayReply(p: Params, chat: number): void {
+    const to = p.reply_parameters as { message_id?: number; allow_sending_without_reply?: boolean } | undefined;
+    if (!to || to.allow_sending_without_reply) return;
+    if (!this.messages.some((m) => m.messageId === to.message_id && m.chat === chat && !m.deleted))
+      throw bad('message to be replied not found');
   }
 
   #sendDocument(p: Params): unknown {

@@ -41,6 +41,8 @@ export interface ChaosReport {
   readonly duplicated: readonly string[];
   /** Changes of state that made more than one message of their own. */
   readonly repeated: readonly string[];
+  /** Digests that count other than what was merged into them. */
+  readonly miscounted: readonly string[];
   /** Incidents whose last state nobody was told. */
   readonly untold: readonly string[];
   readonly peakPerMinute: number;
@@ -216,6 +218,7 @@ async function account(store: Store, api: FakeTelegram, chaos: Chaos): Promise<C
       .filter((message) => !known.has(String(message.messageId)))
       .map((message) => message.text.slice(0, 80)),
     repeated: repeated(rows, sent),
+    miscounted: miscounted(rows, sent),
     untold: incidents
       .filter((i) => !told.has(i.id) || (['resolved', 'needs-human'].includes(i.state.name) && !ends.has(i.id)))
       .map((i) => `${i.id} ${i.state.name}`),
@@ -248,6 +251,21 @@ function repeated(rows: readonly OutboxRow[], sent: readonly FakeMessage[]): rea
     if (/#\d+ /.test(born)) note(born, String(messageId));
   }
   return [...messages].filter(([, ids]) => ids.size > 1).map(([change]) => change);
+}
+
+/** A digest stands for every message that was merged into it: its number must be theirs. */
+function miscounted(rows: readonly OutboxRow[], sent: readonly FakeMessage[]): readonly string[] {
+  const merged = new Map<string, number>();
+  for (const { error } of rows.filter(({ notification }) => (notification.manner ?? 'news') === 'news')) {
+    const key = /^merged into (digest:.+)#\d+$/.exec(error ?? '')?.[1];
+    if (key) merged.set(key, (merged.get(key) ?? 0) + 1);
+  }
+  return [...merged].flatMap(([key, count]) => {
+    const row = rows.find((r) => r.notification.key === key && r.state === 'sent');
+    const text = sent.find((message) => String(message.messageId) === row?.externalId)?.text ?? '';
+    const told = Number(/: (\d+) messages?\b/.exec(text)?.[1]);
+    return told === count ? [] : [`${key} tells of ${told}, stands for ${count}`];
+  });
 }
 
 function peak(times: readonly number[]): number {

@@ -67,7 +67,7 @@ async function bridge(url: string, init: GrammyRequest): Promise<{ json(): Promi
   return { json: async () => answerOf(status, text) };
 }
 
-/** A proxy's HTML page, a redirect or half an answer become an ordinary refusal. */
+/** A proxy's HTML page, a portal's redirect or half an answer say nothing about our call: it is tried again. */
 function answerOf(status: number, text: string): unknown {
   try {
     const parsed: unknown = JSON.parse(text);
@@ -75,7 +75,7 @@ function answerOf(status: number, text: string): unknown {
   } catch {
     // Not JSON: see below.
   }
-  const code = status >= 200 && status < 300 ? 502 : status;
+  const code = status === 429 ? 429 : 502;
   return { ok: false, error_code: code, description: `no Bot API answer (HTTP ${status})` };
 }
 

@@ -9,7 +9,7 @@ const MARGIN = 96;
 
 export interface TelegramText {
   readonly html: string;
-  /** The same without formatting, for a server that does not like ours. */
+  /** The same without formatting, for a server that does not like ours; what it would make tappable is pulled apart. */
   readonly plain: string;
 }
 
@@ -38,7 +38,7 @@ export function telegramText({ title, body, excerpt }: Parts): TelegramText {
     html: [head && headHtml(head), text && quiet(text), quote && `<pre>${escapeHtml(quote)}</pre>`]
       .filter(Boolean)
       .join('\n'),
-    plain: [head, text, quote].filter(Boolean).join('\n'),
+    plain: clip([head, text, quote].filter(Boolean).map(defused).join('\n'), TEXT_LIMIT),
   };
 }
 
@@ -53,20 +53,52 @@ function flat(text: string): string {
 }
 
 /** Clients turn such words into links, mentions and commands by themselves: in code they stay words. */
-const TAPPABLE = /[\w.-]+@[\w-]|:\/\/|^www\.|[\p{L}\p{N}_-]\.\p{L}|^[/@$]\S|^#\d*[^\W\d]|^\+?\d[\d-]{6,}$/iu;
+const TAPPABLE: readonly RegExp[] = [
+  /@|:\/\/|www\./i,
+  // Domains in any script, and addresses of hosts.
+  /[\p{L}\p{N}_-]\.\p{L}|\d\.\d{1,3}\.\d{1,3}\.\d/u,
+  // Commands, tags and tickers, also behind a mark inside the word, as in `a|/stop`.
+  /(?<!\w)(?:\/[\p{L}\p{N}_]|\$\p{L}|#[\p{N}·]*[\p{L}\p{M}_])/u,
+  // Telephone numbers.
+  /^\+?\d[\d-]{6,}$/,
+];
+/** Numbers of bank cards are recognised across spaces, so they are looked for before the words. */
+const CARD = /((?<!\d)\d(?:[ -]?\d){12,})/;
 const TRIMMINGS = /^([("'[{«]*)(.*?)([)"'\]}»,;:!?.]*)$/su;
 
 /** Escapes, and puts every word that a client would make tappable into `<code>`. */
 function quiet(text: string): string {
+  return eachWord(text, quietWord, code);
+}
+
+/** Without code, only a gap keeps a word from becoming a link or a command. */
+function defused(text: string): string {
+  return eachWord(
+    text,
+    (word) => (isTappable(word) ? word.replaceAll(/[@/.#$](?=\S)/g, '$& ') : word),
+    (number) => number.replaceAll(/\d{4}(?=.)/g, '$&·'),
+  );
+}
+
+function eachWord(text: string, word: (text: string) => string, card: (number: string) => string): string {
   return text
-    .split(/(\s+)/)
-    .map((word) => {
-      const [, before = '', core = word, after = ''] = TRIMMINGS.exec(word) ?? [];
-      // A mark inside the word may begin something tappable too, as in `x=@name` or `a|/stop`.
-      if (!TAPPABLE.test(core) && !/[^\w\s][/@#$]\w/.test(word)) return escapeHtml(word);
-      return `${escapeHtml(before)}<code>${escapeHtml(core)}</code>${escapeHtml(after)}`;
-    })
+    .split(CARD)
+    .map((part, index) => (index % 2 === 1 ? card(part) : part.split(/(\s+)/).map(word).join('')))
     .join('');
+}
+
+function isTappable(word: string): boolean {
+  return TAPPABLE.some((pattern) => pattern.test(word));
+}
+
+function quietWord(word: string): string {
+  if (!isTappable(word)) return escapeHtml(word);
+  const [, before = '', core = word, after = ''] = TRIMMINGS.exec(word) ?? [];
+  return `${escapeHtml(before)}${code(core)}${escapeHtml(after)}`;
+}
+
+function code(text: string): string {
+  return text && `<code>${escapeHtml(text)}</code>`;
 }
 
 /**
