@@ -76,6 +76,14 @@ describe('the guards', () => {
     expect(objection({ ...calm, ...changes })).toMatchObject({ kind, guard });
   });
 
+  it('count what was changed, not what was only looked at or could not be tried', () => {
+    const looked = (kind: 'refused' | 'not-applicable' | 'rehearsed') =>
+      rows(40, 60_000, { outcome: { kind, reason: '', evidence: [], at: NOW - 60_000, plan: null } });
+    expect(
+      objection({ ...calm, ledger: [...looked('refused'), ...looked('not-applicable'), ...looked('rehearsed')] }),
+    ).toBeNull();
+  });
+
   it('are all covered by a case', () => {
     expect(new Set(cases.map(([, , , guard]) => guard))).toEqual(new Set(guards.map((g) => g.name)));
   });

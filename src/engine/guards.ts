@@ -2,7 +2,7 @@
 // wants to do; none can widen it. Their order is the order in which people are told the reason.
 
 import type { Incident } from '../core/incident.ts';
-import type { Autonomy, ErrorType, Family } from '../core/words.ts';
+import type { Autonomy, ErrorType, Family, OutcomeKind } from '../core/words.ts';
 import type { LedgerRow } from '../store/contract.ts';
 
 /** What a guard may look at. */
@@ -125,7 +125,7 @@ const budget: Guard = {
   object: (v) => {
     if (v.requestedByPerson) return null;
     const within = (ms: number) =>
-      v.ledger.filter((row) => v.now - row.startedAt < ms && row.outcome.kind !== 'rehearsed');
+      v.ledger.filter((row) => v.now - row.startedAt < ms && !UNTOUCHED.has(row.outcome.kind));
     const restarts = within(HOUR_MS).filter((r) => r.service === v.incident.service && r.family === 'restart-service');
     if (within(HOUR_MS).length >= v.limits.changesPerHour)
       return { kind: 'trip', reason: `${v.limits.changesPerHour} changes within an hour` };
@@ -136,6 +136,9 @@ const budget: Guard = {
     return null;
   },
 };
+
+/** Ends at which nothing had been changed: they are no changes, however many there are. */
+const UNTOUCHED: ReadonlySet<OutcomeKind> = new Set(['refused', 'not-applicable', 'rehearsed']);
 
 const oneAtATime: Guard = {
   name: 'one at a time',

@@ -8,7 +8,7 @@ import { narrower, type Autonomy } from '../core/words.ts';
 import type { Config, ServiceConfig } from '../config/contract.ts';
 import type { Diagnosis, Fix, Proposal } from '../fixes/contract.ts';
 import type { Probe } from '../host/contract.ts';
-import { VALUE_KEYS, type LedgerRow, type Pause, type Store } from '../store/contract.ts';
+import { isPaused, PAUSE_FILE, VALUE_KEYS, type LedgerRow, type Pause, type Store } from '../store/contract.ts';
 import { objection, type Breaker } from './guards.ts';
 import { causeOf, healedWith, type Repaired } from './inhibition.ts';
 
@@ -171,10 +171,11 @@ export class Planner {
   async #object(incident: Incident, fix: Fix, autonomy: Autonomy, options: ConsiderOptions) {
     const { config, store, clock, probe } = this.#deps;
     const now = clock.now();
-    const [ledger, active, pause, breaker, state] = await Promise.all([
+    const [ledger, active, pause, file, breaker, state] = await Promise.all([
       store.ledger({ since: now - DAY_MS }),
       store.incidents({ states: ['open', 'awaiting-approval', 'healing', 'verifying', 'needs-human'], limit: 500 }),
       store.value<Pause>(VALUE_KEYS.pause),
+      this.#pausedByFile(),
       store.value<Breaker>(VALUE_KEYS.breaker),
       probe.services.state(incident.service),
     ]);
@@ -186,7 +187,7 @@ export class Planner {
       autoFix: config.enabled && config.autoFix,
       autoFixTypes: config.autoFixTypes,
       maxAttempts: config.maxAutoFixAttempts,
-      paused: pause?.reason ?? null,
+      paused: isPaused(pause, now) ? pause.reason : file,
       breaker: breaker ?? { open: false, reason: '' },
       limits: config.limits,
       ledger: newestFirst(ledger),
@@ -196,6 +197,13 @@ export class Planner {
       cause: causeOf(incident, active, now),
       requestedByPerson: options.requestedByPerson ?? false,
     });
+  }
+
+  /** The switch that works without the program. One that cannot be looked at counts as on. */
+  async #pausedByFile(): Promise<string | null> {
+    const path = `${this.#deps.config.state}/${PAUSE_FILE}`;
+    const { kind } = await this.#deps.probe.files.status(path);
+    return kind === 'absent' ? null : `by the file ${path}`;
   }
 
   /** A fix that throws or hangs is a bug of ours, and must not stop the healing of others. */
@@ -268,7 +276,8 @@ export class Planner {
       risk,
       scope: fix.scope,
       restart: restart.kind,
-      resources: [...new Set([`service:${service.name}`, ...proposal.resources])],
+      // Services that share a folder share what is in it.
+      resources: [...new Set([`service:${service.name}`, `path:${service.directory}`, ...proposal.resources])],
       decision,
       createdAt: now,
       expiresAt: now + (decision.verdict === 'run' ? RUN_EXPIRES_MS : ASK_EXPIRES_MS[risk]),
