@@ -40,6 +40,8 @@ export interface Breaker {
 
 export type Objection =
   | { readonly kind: 'refuse'; readonly reason: string }
+  /** Not this fix; another one may still be right. */
+  | { readonly kind: 'skip'; readonly reason: string }
   | { readonly kind: 'later'; readonly until: number; readonly reason: string }
   | { readonly kind: 'ask'; readonly reason: string }
   /** Too many changes on this host: stop everything until a person has looked. */
@@ -74,7 +76,7 @@ const deliberateStop: Guard = {
   name: 'deliberate stop',
   object: (v) =>
     v.stoppedOnPurpose && v.fix.family === 'restart-service' && !v.requestedByPerson
-      ? { kind: 'refuse', reason: 'the service was stopped on purpose; a deliberate stop is never undone' }
+      ? { kind: 'skip', reason: 'the service was stopped on purpose; a deliberate stop is never undone' }
       : null,
 };
 
@@ -132,7 +134,7 @@ const budget: Guard = {
     if (within(24 * HOUR_MS).length >= v.limits.changesPerDay)
       return { kind: 'trip', reason: `${v.limits.changesPerDay} changes within a day` };
     if (v.fix.family === 'restart-service' && restarts.length >= v.limits.restartsPerHour)
-      return { kind: 'refuse', reason: `restarted ${restarts.length} times within an hour` };
+      return { kind: 'skip', reason: `restarted ${restarts.length} times within an hour` };
     return null;
   },
 };
@@ -181,7 +183,7 @@ export function objection(view: GuardView): (Objection & { readonly guard: strin
     const found = guard.object(view);
     return found ? [{ ...found, guard: guard.name }] : [];
   });
-  for (const kind of ['trip', 'refuse', 'later', 'ask'] as const) {
+  for (const kind of ['trip', 'refuse', 'later', 'skip', 'ask'] as const) {
     const first = said.find((o) => o.kind === kind);
     if (first) return first;
   }
