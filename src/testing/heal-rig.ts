@@ -26,7 +26,7 @@ export class LeapClock implements Clock {
   #now = Date.now();
   now = (): number => this.#now;
   monotonic = (): number => this.#now;
-  sleep = async (ms: number): Promise<void> => void this.advance(ms);
+  sleep = async (ms: number): Promise<void> => this.advance(ms);
   advance(ms: number): void {
     this.#now += Math.max(0, ms);
   }
