@@ -26,7 +26,13 @@ export interface StatusAnswer {
     readonly since: string | null;
     readonly lastCycleAt: string | null;
   };
-  readonly paused: { readonly by: string; readonly at: string; readonly reason: string } | null;
+  readonly paused: {
+    readonly by: string;
+    readonly at: string;
+    readonly reason: string;
+    /** When it ends by itself; null when a person has to resume. */
+    readonly until: string | null;
+  } | null;
   readonly breaker: { readonly open: boolean; readonly reason: string };
   readonly autoFix: boolean;
   readonly sources: readonly {

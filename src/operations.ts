@@ -46,7 +46,8 @@ export interface Operations {
   rollback(id: string, by: Person): Promise<ActionAnswer>;
   silence(id: string, forMs: number, by: Person): Promise<ActionAnswer>;
   /** Stops all acting on this host, also across restarts, until `resume`. Watching goes on. */
-  pause(by: Person, reason: string): Promise<ActionAnswer>;
+  /** Nothing is changed until `resume`, or for `forMs` milliseconds: maintenance that cannot be forgotten. */
+  pause(by: Person, reason: string, forMs?: number): Promise<ActionAnswer>;
   resume(by: Person): Promise<ActionAnswer>;
   /** Explains a text or an incident by its id. */
   why(textOrId: string): Promise<WhyAnswer>;
@@ -75,7 +76,7 @@ export function createOperations(deps: OperationsDeps): Operations {
     deny: (id, by, hash) => wishes.deny(id, by, hash),
     rollback: (id, by) => wishes.rollback(id, by),
     silence: (id, forMs, by) => wishes.silence(id, forMs, by),
-    pause: (by, reason) => wishes.pause(by, reason),
+    pause: (by, reason, forMs) => wishes.pause(by, reason, forMs),
     resume: (by) => wishes.resume(by),
     pullLatest: (by, service) => wishes.pullLatest(by, service),
     control: (service, verb, by) => wishes.control(service, verb, by),

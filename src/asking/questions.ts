@@ -14,7 +14,7 @@ import { incidentRow, type Incident, type IncidentStateName } from '../core/inci
 import type { Severity } from '../core/words.ts';
 import type { Breaker } from '../engine/guards.ts';
 import { summarise } from '../engine/ledger.ts';
-import { VALUE_KEYS, type BlindStreams, type Cycle, type Pause } from '../store/contract.ts';
+import { isPaused, VALUE_KEYS, type BlindStreams, type Cycle, type Pause } from '../store/contract.ts';
 import type { OperationsDeps } from './deps.ts';
 
 const ACTIVE: readonly IncidentStateName[] = ['open', 'awaiting-approval', 'healing', 'verifying', 'needs-human'];
@@ -48,7 +48,9 @@ export class Questions {
         since: daemon.running && cycle ? iso(cycle.startedAt) : null,
         lastCycleAt: cycle ? iso(cycle.lastCycleAt) : null,
       },
-      paused: pause && { by: pause.by, at: iso(pause.at), reason: pause.reason },
+      paused: isPaused(pause, this.#d.clock.now())
+        ? { by: pause.by, at: iso(pause.at), reason: pause.reason, until: pause.until ? iso(pause.until) : null }
+        : null,
       breaker: { open: breaker?.open ?? false, reason: breaker?.reason ?? '' },
       autoFix: config.enabled && config.autoFix,
       sources: Object.entries(sights ?? {}).map(([id, s]) => ({

@@ -68,9 +68,12 @@ export class Wishes {
     return done ? yes(`incident ${id} is silenced until ${iso(until)}`, done) : this.#impossible(id, 'be silenced');
   }
 
-  async pause(by: Person, reason: string): Promise<ActionAnswer> {
-    await this.#d.store.setValue(VALUE_KEYS.pause, { by, at: this.#d.clock.now(), reason });
-    return { ok: true, message: 'paused: watching goes on, nothing is changed until `resume`', incident: null };
+  async pause(by: Person, reason: string, forMs?: number): Promise<ActionAnswer> {
+    const at = this.#d.clock.now();
+    const until = forMs === undefined ? undefined : at + forMs;
+    await this.#d.store.setValue(VALUE_KEYS.pause, { by, at, reason, ...(until === undefined ? {} : { until }) });
+    const end = until === undefined ? '`resume`' : `${new Date(until).toISOString()} or \`resume\``;
+    return { ok: true, message: `paused: watching goes on, nothing is changed until ${end}`, incident: null };
   }
 
   async resume(by: Person): Promise<ActionAnswer> {

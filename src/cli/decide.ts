@@ -48,14 +48,23 @@ export function silence(
   id: string,
   options: CommonOptions & { readonly for: string },
 ): Promise<Exit> {
-  const forMs = parseDuration(options.for);
-  if (forMs === null || forMs === 0)
-    throw new UsageError(`--for: expected a duration such as 2h, found "${options.for}"`);
+  const forMs = durationOf(options.for);
   return act(context, options, (operations) => operations.silence(id, forMs, context.person));
 }
 
-export function pause(context: CliContext, reason: string, options: CommonOptions): Promise<Exit> {
-  return act(context, options, (operations) => operations.pause(context.person, reason));
+export function pause(
+  context: CliContext,
+  reason: string,
+  options: CommonOptions & { readonly for?: string },
+): Promise<Exit> {
+  const forMs = options.for === undefined ? undefined : durationOf(options.for);
+  return act(context, options, (operations) => operations.pause(context.person, reason, forMs));
+}
+
+function durationOf(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === null || ms === 0) throw new UsageError(`--for: expected a duration such as 2h, found "${text}"`);
+  return ms;
 }
 
 export function resume(context: CliContext, options: CommonOptions): Promise<Exit> {

@@ -175,9 +175,11 @@ function build(context: CliContext, done: (exit: number) => void): Command {
     .addOption(new Option('--for <duration>', 'how long: 30m, 2h, 1d').default('2h'))
     .action((id: string) => run(async (c) => (await import('./decide.ts')).silence(c, id, options(silence))));
   const pause = command('pause [reason...]', 'stop all acting on this host until `resume`; watching goes on');
-  pause.action((reason: string[]) =>
-    run(async (c) => (await import('./decide.ts')).pause(c, reason.join(' '), options(pause))),
-  );
+  pause
+    .option('--for <duration>', 'end by itself after 30m, 2h, 1d: for maintenance')
+    .action((reason: string[]) =>
+      run(async (c) => (await import('./decide.ts')).pause(c, reason.join(' '), options(pause))),
+    );
   const resume = command('resume', 'act again after a pause or an opened breaker');
   resume.action(() => run(async (c) => (await import('./decide.ts')).resume(c, options(resume))));
 

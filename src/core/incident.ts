@@ -95,6 +95,8 @@ export type IncidentEvent =
   | { readonly kind: 'steps-done'; readonly at: number; readonly quietUntil: number; readonly reason: string }
   | { readonly kind: 'finished'; readonly outcome: Outcome; readonly retryAt: number | null }
   | { readonly kind: 'postponed'; readonly until: number; readonly reason: string }
+  /** It could not be tried: the attempt that was counted is given back. */
+  | { readonly kind: 'put-off'; readonly until: number; readonly reason: string }
   | {
       readonly kind: 'given-up';
       readonly at: number;
@@ -123,6 +125,7 @@ const FROM: Record<IncidentEvent['kind'], readonly IncidentStateName[]> = {
   'steps-done': ['healing'],
   finished: ['open', 'awaiting-approval', 'healing', 'verifying', 'resolved', 'needs-human'],
   postponed: ['open', 'awaiting-approval'],
+  'put-off': ['healing'],
   'given-up': ['open', 'awaiting-approval', 'healing', 'verifying'],
   denied: ['awaiting-approval'],
   expired: ['awaiting-approval'],
@@ -181,6 +184,13 @@ function change(incident: Incident, event: IncidentEvent): Incident {
       return finished(incident, event.outcome, event.retryAt);
     case 'postponed':
       return { ...incident, state: { name: 'open', notBefore: event.until }, reason: event.reason };
+    case 'put-off':
+      return {
+        ...incident,
+        state: { name: 'open', notBefore: event.until },
+        attempts: Math.max(0, incident.attempts - 1),
+        reason: event.reason,
+      };
     case 'given-up':
       return {
         ...incident,

@@ -131,6 +131,7 @@ function fixer(changes: Partial<Config> = {}, autonomy: Fix['autonomy'] = 'auto'
   // The planner asks the machine only whether the service was stopped on purpose.
   const probe = {
     services: { state: async () => ({ stoppedOnPurpose: false }), health: async () => ({ passed: 'unknown' }) },
+    files: { status: async () => ({ kind: 'absent' }) },
   } as unknown as Probe;
   const digest = (text: string) => createHash('sha256').update(text).digest('hex');
   const all = { ...config, ...changes };
@@ -154,6 +155,25 @@ async function seenAgain(id: string): Promise<void> {
   if (now)
     await store.saveIncident({ ...now, lastSeen: clock.now(), count: now.count + 1, revision: now.revision + 1 });
 }
+
+describe('what could not be tried', () => {
+  it('costs no attempt and is tried again, with a plan of its own', async () => {
+    answers = { act: [{ kind: 'put-off', reason: 'path:/srv is in use' }, acted] };
+    const id = await incident();
+    const auto = fixer();
+    await auto.step(id, signal);
+    expect(await store.incident(id)).toMatchObject({
+      attempts: 0,
+      state: { name: 'open' },
+      reason: 'path:/srv is in use',
+    });
+    clock.advance(5_000);
+    await auto.step(id, signal);
+    expect(calls).toEqual([`act ${id}-1`, `act ${id}-2`]);
+    expect(await store.incident(id)).toMatchObject({ attempts: 1, state: { name: 'verifying' } });
+    expect((await auto.getFixSummary()).totalFixesAttempted).toBe(0);
+  });
+});
 
 describe('what may be an imitation', () => {
   it('leads to nothing, though a fix would fit', async () => {

@@ -23,6 +23,8 @@ export type HandsAnswer =
   /** All steps are done and all checks passed; the settle time decides. */
   | { readonly kind: 'acted'; readonly evidence: readonly Evidence[] }
   | { readonly kind: 'finished'; readonly outcome: Outcome }
+  /** Nothing was tried and nothing touched: everything is paused, or somebody else holds what it needs. */
+  | { readonly kind: 'put-off'; readonly reason: string }
   /** Another hands is at this plan, alive. */
   | { readonly kind: 'busy' }
   /** It ended without an answer. Its journal says how far it came. */
@@ -60,6 +62,8 @@ const TRANSIENT: ReadonlySet<ErrorType> = new Set(['rate_limit', 'api_error', 't
 const OVER_AFTER_MS = 600_000;
 const LEASE_MS = 1_800_000;
 const RETRY_MS = 20_000;
+/** What could not be tried is tried again this much later. */
+const PUT_OFF_MS = 5_000;
 const TRIES_TO_SAVE = 8;
 const WORKING: readonly IncidentStateName[] = ['open', 'awaiting-approval', 'healing', 'verifying', 'silenced'];
 const AT_ONCE = 2;
@@ -372,6 +376,13 @@ export class AutoFixer {
     const { clock, hands } = this.#deps;
     switch (answer.kind) {
       case 'busy':
+        return;
+      case 'put-off':
+        await this.#change(
+          incident.id,
+          { kind: 'put-off', until: clock.now() + PUT_OFF_MS, reason: answer.reason },
+          plan,
+        );
         return;
       case 'acted': {
         const reason = `done and checked; must stay quiet for ${Math.round(plan.settleMs / 1000)} s`;

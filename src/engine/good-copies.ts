@@ -170,6 +170,8 @@ interface Witness {
   readonly lookedAt: number;
   readonly lastError: number;
   readonly hasOpenError: boolean;
+  /** When an error that is still open was seen last; 0 when none is. */
+  readonly openErrorAt: number;
   /** When it last did something without an error following; null when nothing could tell. */
   readonly activity: number | null;
 }
@@ -182,25 +184,28 @@ async function witnessOf(
 ): Promise<Witness> {
   const incidents = await store.incidents({ service: service.name, limit: 500 });
   const own = incidents.filter((incident) => !FROM_OUTSIDE.has(incident.type));
+  const open = own.filter((incident) => incident.state.name !== 'resolved');
   const isFresh = activity !== null && clock.now() - activity < SETTLED_MS;
   return {
     lookedAt: before.at,
     lastError: Math.max(0, ...own.map((incident) => incident.lastSeen)),
-    hasOpenError: own.some((incident) => incident.state.name !== 'resolved'),
+    hasOpenError: open.length > 0,
+    openErrorAt: Math.max(0, ...open.map((incident) => incident.lastSeen)),
     activity: isFresh ? before.activity : activity,
   };
 }
 
 /**
  * The copy has been in place for an interval, no error came in that time, and the service has done something with this
- * content and after its last error: a job that is silent until it fails again proves nothing.
+ * content and after its last error: a job that is silent until it fails again proves nothing, and neither does what
+ * others go on writing into its log while an error that came with this content is still open.
  */
 function isProof(witness: Witness, copy: GoodCopy, present: Present): boolean {
-  const { lookedAt, lastError, activity, hasOpenError } = witness;
+  const { lookedAt, lastError, activity, hasOpenError, openErrorAt } = witness;
   if (copy.savedAt > lookedAt || lastError >= lookedAt) return false;
   if (activity === null) return !hasOpenError;
   const since = present.since > 0 ? Math.min(copy.savedAt, present.since) : copy.savedAt;
-  return activity > since && activity > lastError + SETTLED_MS;
+  return openErrorAt <= since && activity > since && activity > lastError + SETTLED_MS;
 }
 
 /** When the service last wrote to a log of its own. Null when it has no log files that we could ask. */

@@ -49,7 +49,7 @@ describe('the guards', () => {
   const cases: [string, Partial<GuardView>, string, string][] = [
     ['a pause postpones', { paused: 'maintenance' }, 'later', 'pause'],
     ['an open breaker refuses', { breaker: { open: true, reason: 'too many' } }, 'refuse', 'breaker'],
-    ['a deliberate stop wins over a restart', { stoppedOnPurpose: true }, 'refuse', 'deliberate stop'],
+    ['a deliberate stop wins over a restart', { stoppedOnPurpose: true }, 'skip', 'deliberate stop'],
     [
       'a cause goes first',
       { cause: sampleIncident({ id: '9', type: 'disk_full' }) },
@@ -60,7 +60,7 @@ describe('the guards', () => {
     ['a storm postpones', { newLastMinute: 21 }, 'later', 'storm'],
     ['the hourly budget trips the breaker', { ledger: rows(10, 60_000) }, 'trip', 'budget'],
     ['the daily budget trips the breaker', { ledger: rows(30, 2 * HOUR_MS) }, 'trip', 'budget'],
-    ['too many restarts of one service refuse', { ledger: restarts(5) }, 'refuse', 'budget'],
+    ['too many restarts of one service rule out one more', { ledger: restarts(5) }, 'skip', 'budget'],
     ['a running plan of the service postpones', { busyWith: '3-1' }, 'later', 'one at a time'],
     [
       'the last attempt cools down',
@@ -74,6 +74,14 @@ describe('the guards', () => {
 
   it.each(cases)('%s', (_, changes, kind, guard) => {
     expect(objection({ ...calm, ...changes })).toMatchObject({ kind, guard });
+  });
+
+  it('count what was changed, not what was only looked at or could not be tried', () => {
+    const looked = (kind: 'refused' | 'not-applicable' | 'rehearsed') =>
+      rows(40, 60_000, { outcome: { kind, reason: '', evidence: [], at: NOW - 60_000, plan: null } });
+    expect(
+      objection({ ...calm, ledger: [...looked('refused'), ...looked('not-applicable'), ...looked('rehearsed')] }),
+    ).toBeNull();
   });
 
   it('are all covered by a case', () => {

@@ -2,7 +2,7 @@
 // wants to do; none can widen it. Their order is the order in which people are told the reason.
 
 import type { Incident } from '../core/incident.ts';
-import type { Autonomy, ErrorType, Family } from '../core/words.ts';
+import type { Autonomy, ErrorType, Family, OutcomeKind } from '../core/words.ts';
 import type { LedgerRow } from '../store/contract.ts';
 
 /** What a guard may look at. */
@@ -40,6 +40,8 @@ export interface Breaker {
 
 export type Objection =
   | { readonly kind: 'refuse'; readonly reason: string }
+  /** Not this fix; another one may still be right. */
+  | { readonly kind: 'skip'; readonly reason: string }
   | { readonly kind: 'later'; readonly until: number; readonly reason: string }
   | { readonly kind: 'ask'; readonly reason: string }
   /** Too many changes on this host: stop everything until a person has looked. */
@@ -74,7 +76,7 @@ const deliberateStop: Guard = {
   name: 'deliberate stop',
   object: (v) =>
     v.stoppedOnPurpose && v.fix.family === 'restart-service' && !v.requestedByPerson
-      ? { kind: 'refuse', reason: 'the service was stopped on purpose; a deliberate stop is never undone' }
+      ? { kind: 'skip', reason: 'the service was stopped on purpose; a deliberate stop is never undone' }
       : null,
 };
 
@@ -125,17 +127,20 @@ const budget: Guard = {
   object: (v) => {
     if (v.requestedByPerson) return null;
     const within = (ms: number) =>
-      v.ledger.filter((row) => v.now - row.startedAt < ms && row.outcome.kind !== 'rehearsed');
+      v.ledger.filter((row) => v.now - row.startedAt < ms && !UNTOUCHED.has(row.outcome.kind));
     const restarts = within(HOUR_MS).filter((r) => r.service === v.incident.service && r.family === 'restart-service');
     if (within(HOUR_MS).length >= v.limits.changesPerHour)
       return { kind: 'trip', reason: `${v.limits.changesPerHour} changes within an hour` };
     if (within(24 * HOUR_MS).length >= v.limits.changesPerDay)
       return { kind: 'trip', reason: `${v.limits.changesPerDay} changes within a day` };
     if (v.fix.family === 'restart-service' && restarts.length >= v.limits.restartsPerHour)
-      return { kind: 'refuse', reason: `restarted ${restarts.length} times within an hour` };
+      return { kind: 'skip', reason: `restarted ${restarts.length} times within an hour` };
     return null;
   },
 };
+
+/** Ends at which nothing had been changed: they are no changes, however many there are. */
+const UNTOUCHED: ReadonlySet<OutcomeKind> = new Set(['refused', 'not-applicable', 'rehearsed']);
 
 const oneAtATime: Guard = {
   name: 'one at a time',
@@ -178,7 +183,7 @@ export function objection(view: GuardView): (Objection & { readonly guard: strin
     const found = guard.object(view);
     return found ? [{ ...found, guard: guard.name }] : [];
   });
-  for (const kind of ['trip', 'refuse', 'later', 'ask'] as const) {
+  for (const kind of ['trip', 'refuse', 'later', 'skip', 'ask'] as const) {
     const first = said.find((o) => o.kind === kind);
     if (first) return first;
   }

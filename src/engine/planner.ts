@@ -8,7 +8,7 @@ import { narrower, type Autonomy } from '../core/words.ts';
 import type { Config, ServiceConfig } from '../config/contract.ts';
 import type { Diagnosis, Fix, Proposal } from '../fixes/contract.ts';
 import type { Probe } from '../host/contract.ts';
-import { VALUE_KEYS, type LedgerRow, type Pause, type Store } from '../store/contract.ts';
+import { isPaused, PAUSE_FILE, VALUE_KEYS, type LedgerRow, type Pause, type Store } from '../store/contract.ts';
 import { objection, type Breaker } from './guards.ts';
 import { causeOf, healedWith, type Repaired } from './inhibition.ts';
 
@@ -63,6 +63,29 @@ interface Offer {
   readonly askBecause: string | null;
 }
 
+/** What came of asking one fix. `said` is for people. */
+type Answer =
+  | { readonly kind: 'no'; readonly said: string }
+  /** A guard is against this fix and not against others. */
+  | { readonly kind: 'ruled-out'; readonly said: string }
+  | { readonly kind: 'offer' | 'again'; readonly said: string; readonly offer: Offer }
+  /** No other fix needs to be asked. */
+  | {
+      readonly kind: 'end';
+      readonly said: string;
+      readonly by: 'guard' | 'fix';
+      readonly end:
+        | { readonly kind: 'refused'; readonly reason: string; readonly trips: boolean }
+        | { readonly kind: 'later'; readonly until: number; readonly reason: string };
+    };
+
+const refusal = (reason: string): Answer => ({
+  kind: 'end',
+  said: reason,
+  by: 'fix',
+  end: { kind: 'refused', reason, trips: false },
+});
+
 export class Planner {
   readonly #deps: PlannerDeps;
 
@@ -72,56 +95,92 @@ export class Planner {
 
   /** Finds the first fix that fits and returns its plan with a decision, or the reason why there is none. */
   async consider(incident: Incident, options: ConsiderOptions = {}): Promise<Considered> {
-    const considered = await this.#ask(incident, options);
+    const considered = await this.#askAll(incident, options);
     const isStuck = considered.kind === 'nothing' || (considered.kind === 'refused' && !considered.trips);
     if (!isStuck || options.requestedByPerson) return considered;
     return (await this.#healedWith(incident, considered.asked)) ?? considered;
   }
 
-  async #ask(incident: Incident, options: ConsiderOptions): Promise<Considered> {
+  async #askAll(incident: Incident, options: ConsiderOptions): Promise<Considered> {
     const asked: { fix: string; said: string }[] = [];
     const service = this.#deps.config.services.find((s) => s.name === incident.service);
     if (!service) return { kind: 'nothing', reason: `service ${incident.service} is not configured`, asked };
-    const planOf = async (offer: Offer): Promise<Considered> => {
-      const decision = this.#decide(offer.fix, offer.proposal, offer.autonomy, offer.askBecause);
-      return { kind: 'plan', plan: await this.#freeze(incident, offer.fix, service, offer.proposal, decision), asked };
-    };
+    const planOf = async (offer: Offer): Promise<Considered> => ({
+      kind: 'plan',
+      plan: await this.#freeze(incident, service, offer),
+      asked,
+    });
     /** Safe, and of no use the last time: only when nothing else can be tried. */
     let again: Offer | null = null;
+    let ruledOut: string | null = null;
     for (const fix of this.#candidates(incident, service, options)) {
-      const autonomy = this.#autonomy(fix, service);
-      if (autonomy === 'off') {
-        asked.push({ fix: fix.name, said: 'switched off for this service' });
-        continue;
-      }
-      const early = await this.#object(incident, fix, autonomy, options);
-      if (early && early.kind !== 'ask') {
-        asked.push({ fix: fix.name, said: early.reason });
-        if (early.kind === 'later') return { kind: 'later', until: early.until, reason: early.reason, asked };
-        return { kind: 'refused', reason: early.reason, trips: early.kind === 'trip', asked };
-      }
-      const diagnosis = await this.#diagnose(fix, incident, service);
-      if (diagnosis.kind === 'proposal') {
-        const offer: Offer = { fix, proposal: diagnosis.proposal, autonomy, askBecause: early?.reason ?? null };
-        if (await this.#failedBefore(incident, fix, offer.proposal)) {
-          asked.push({ fix: fix.name, said: 'exactly this was tried before and did not last' });
-          if ((offer.proposal.risk ?? fix.risk) === 'safe') again ??= offer;
-          continue;
-        }
-      }
-      asked.push({ fix: fix.name, said: said(diagnosis) });
-      if (diagnosis.kind === 'not-applicable') continue;
-      if (diagnosis.kind === 'refused') {
-        if (again) break;
-        return { kind: 'refused', reason: diagnosis.reason, trips: false, asked };
-      }
-      if (diagnosis.kind === 'later') return { kind: 'later', until: diagnosis.until, reason: diagnosis.reason, asked };
-      const flaw = flawOf(diagnosis.proposal);
-      if (flaw) return { kind: 'refused', reason: `${fix.name}: ${flaw}`, trips: false, asked };
-      return planOf({ fix, proposal: diagnosis.proposal, autonomy, askBecause: early?.reason ?? null });
+      const answer = await this.#ask(fix, incident, service, options);
+      asked.push({ fix: fix.name, said: answer.said });
+      if (answer.kind === 'offer') return planOf(answer.offer);
+      if (answer.kind === 'again') again ??= answer.offer;
+      if (answer.kind === 'ruled-out') ruledOut ??= answer.said;
+      if (answer.kind !== 'end') continue;
+      if (again && answer.by === 'fix') break;
+      return { ...answer.end, asked };
     }
     if (again) return planOf(again);
+    // A start that was ruled out is what a person should hear of a crash; of anything else it says nothing.
+    const isCrash = incident.type === 'service_crash' || incident.symptoms.includes('service_crash');
+    if (ruledOut !== null && isCrash) return { kind: 'refused', reason: ruledOut, trips: false, asked };
     return { kind: 'nothing', reason: nothingFits(asked), asked };
+  }
+
+  /** What the guards and the fix itself say to one fix for one incident. */
+  async #ask(fix: Fix, incident: Incident, service: ServiceConfig, options: ConsiderOptions): Promise<Answer> {
+    const autonomy = this.#autonomy(fix, service);
+    if (autonomy === 'off') return { kind: 'no', said: 'switched off for this service' };
+    const guard = await this.#object(incident, fix, autonomy, options);
+    const said = guard?.reason ?? '';
+    switch (guard?.kind) {
+      case 'skip':
+        return { kind: 'ruled-out', said };
+      case 'later':
+        return { kind: 'end', said, by: 'guard', end: { kind: 'later', until: guard.until, reason: said } };
+      case 'refuse':
+      case 'trip':
+        return {
+          kind: 'end',
+          said,
+          by: 'guard',
+          end: { kind: 'refused', reason: said, trips: guard.kind === 'trip' },
+        };
+      case 'ask':
+      case undefined:
+        return this.#answerOf(fix, incident, service, { autonomy, askBecause: guard?.reason ?? null });
+    }
+  }
+
+  async #answerOf(
+    fix: Fix,
+    incident: Incident,
+    service: ServiceConfig,
+    freedom: Pick<Offer, 'autonomy' | 'askBecause'>,
+  ): Promise<Answer> {
+    const diagnosis = await this.#diagnose(fix, incident, service);
+    switch (diagnosis.kind) {
+      case 'not-applicable':
+        return { kind: 'no', said: diagnosis.reason };
+      case 'refused':
+        return refusal(diagnosis.reason);
+      case 'later': {
+        const { until, reason } = diagnosis;
+        return { kind: 'end', said: reason, by: 'fix', end: { kind: 'later', until, reason } };
+      }
+      case 'proposal': {
+        const { proposal } = diagnosis;
+        const flaw = flawOf(proposal);
+        if (flaw) return refusal(`${fix.name}: ${flaw}`);
+        const offer: Offer = { fix, proposal, ...freedom };
+        if (!(await this.#failedBefore(incident, fix, proposal))) return { kind: 'offer', said: proposal.title, offer };
+        const said = 'exactly this was tried before and did not last';
+        return (proposal.risk ?? fix.risk) === 'safe' ? { kind: 'again', said, offer } : { kind: 'no', said };
+      }
+    }
   }
 
   async #healedWith(incident: Incident, asked: Considered['asked']): Promise<Considered | null> {
@@ -171,10 +230,11 @@ export class Planner {
   async #object(incident: Incident, fix: Fix, autonomy: Autonomy, options: ConsiderOptions) {
     const { config, store, clock, probe } = this.#deps;
     const now = clock.now();
-    const [ledger, active, pause, breaker, state] = await Promise.all([
+    const [ledger, active, pause, file, breaker, state] = await Promise.all([
       store.ledger({ since: now - DAY_MS }),
       store.incidents({ states: ['open', 'awaiting-approval', 'healing', 'verifying', 'needs-human'], limit: 500 }),
       store.value<Pause>(VALUE_KEYS.pause),
+      this.#pausedByFile(),
       store.value<Breaker>(VALUE_KEYS.breaker),
       probe.services.state(incident.service),
     ]);
@@ -186,7 +246,7 @@ export class Planner {
       autoFix: config.enabled && config.autoFix,
       autoFixTypes: config.autoFixTypes,
       maxAttempts: config.maxAutoFixAttempts,
-      paused: pause?.reason ?? null,
+      paused: isPaused(pause, now) ? pause.reason : file,
       breaker: breaker ?? { open: false, reason: '' },
       limits: config.limits,
       ledger: newestFirst(ledger),
@@ -196,6 +256,13 @@ export class Planner {
       cause: causeOf(incident, active, now),
       requestedByPerson: options.requestedByPerson ?? false,
     });
+  }
+
+  /** The switch that works without the program. One that cannot be looked at counts as on. */
+  async #pausedByFile(): Promise<string | null> {
+    const path = `${this.#deps.config.state}/${PAUSE_FILE}`;
+    const { kind } = await this.#deps.probe.files.status(path);
+    return kind === 'absent' ? null : `by the file ${path}`;
   }
 
   /** A fix that throws or hangs is a bug of ours, and must not stop the healing of others. */
@@ -239,16 +306,12 @@ export class Planner {
     return { verdict: 'ask', autonomy, reason: mustAsk ?? `${fix.family} is set to ${autonomy}` };
   }
 
-  async #freeze(
-    incident: Incident,
-    fix: Fix,
-    service: ServiceConfig,
-    proposal: Proposal,
-    decision: Decision,
-  ): Promise<Plan> {
+  async #freeze(incident: Incident, service: ServiceConfig, offer: Offer): Promise<Plan> {
+    const { fix, proposal } = offer;
+    const decision = this.#decide(fix, proposal, offer.autonomy, offer.askBecause);
     const { clock, store, digest, node } = this.#deps;
     const now = clock.now();
-    const restart = this.#restart(service, proposal);
+    const restart = await this.#restart(service, proposal);
     const risk = proposal.risk ?? fix.risk;
     const before = await store.plansOf(incident.id);
     const plan: Omit<Plan, 'hash'> = {
@@ -268,7 +331,8 @@ export class Planner {
       risk,
       scope: fix.scope,
       restart: restart.kind,
-      resources: [...new Set([`service:${service.name}`, ...proposal.resources])],
+      // Services that share a folder share what is in it.
+      resources: [...new Set([`service:${service.name}`, `path:${service.directory}`, ...proposal.resources])],
       decision,
       createdAt: now,
       expiresAt: now + (decision.verdict === 'run' ? RUN_EXPIRES_MS : ASK_EXPIRES_MS[risk]),
@@ -277,10 +341,15 @@ export class Planner {
   }
 
   /** Restarting is part of the plan where policy lets it happen by itself, else a recommendation. */
-  #restart(service: ServiceConfig, proposal: Proposal): { kind: Plan['restart']; steps: Step[]; checks: Check[] } {
+  async #restart(
+    service: ServiceConfig,
+    proposal: Proposal,
+  ): Promise<{ kind: Plan['restart']; steps: Step[]; checks: Check[] }> {
     const via = service.command ? ({ kind: 'supervised' } as const) : service.restart;
     if (proposal.steps.some((s) => s.kind === 'restart')) return { kind: 'done', steps: [], checks: [] };
     if (!proposal.needsRestart) return { kind: 'none', steps: [], checks: [] };
+    const { stoppedOnPurpose } = await this.#deps.probe.services.state(service.name);
+    if (stoppedOnPurpose) return { kind: 'none', steps: [], checks: [] };
     if (!via || (service.fixes['restart-service'] ?? 'auto') !== 'auto')
       return { kind: 'recommended', steps: [], checks: [] };
     return {
@@ -342,10 +411,6 @@ function flawOf(proposal: Proposal): string | null {
   if (proposal.steps.length === 0) return 'the plan has no steps';
   if (!proposal.checks.some((c) => c.proves === 'operation')) return 'nothing would prove the failed operation';
   return null;
-}
-
-function said(diagnosis: Diagnosis): string {
-  return diagnosis.kind === 'proposal' ? diagnosis.proposal.title : diagnosis.reason;
 }
 
 function nothingFits(asked: readonly { fix: string; said: string }[]): string {

@@ -1,8 +1,11 @@
 // A lock file of the service was left behind by a process that is no more, and everybody waits for it. It is moved
 // aside once its own text and /proc have shown that its holder is gone; locks of git are left to the fix for those.
 
+import type { Incident } from '../core/incident.ts';
+import type { Probe, ServiceFacts } from '../host/contract.ts';
 import { type Diagnosis, defineFix, later, notApplicable, propose, refuse, type FixContext } from './contract.ts';
 import { NOBODY } from './shared/drill-service.ts';
+import { claimOf } from './shared/claims.ts';
 import { healthCheck } from './shared/health-check.ts';
 import { moveAside, staleness } from './shared/stale.ts';
 
@@ -24,6 +27,14 @@ export default defineFix({
       given: 'the holder of a session lock is gone',
       world: (kit) => kit.write('data/sessions/a.jsonl.lock', `{"pid": ${NOBODY}, "at": 1}`),
       facts: { path: '{directory}/data/sessions/a.jsonl.lock', pid: NOBODY },
+      type: 'timeout',
+      expect: ['move'],
+    },
+    {
+      given: 'the log gives no path as such, and one lock of the service stands in its text',
+      world: (kit) => kit.write('data/session.lock', `${NOBODY}\n`),
+      message: 'TimeoutError: session file locked (timeout 500ms): pid=4194303 data/session.lock',
+      facts: {},
       type: 'timeout',
       expect: ['move'],
     },
@@ -83,8 +94,8 @@ export default defineFix({
 });
 
 async function diagnose({ incident, service, probe }: FixContext): Promise<Diagnosis> {
-  const claimed = incident.facts.path;
-  if (claimed === undefined || !LOCK_FILE.test(claimed)) return notApplicable('the log names no lock file');
+  const claimed = incident.facts.path ?? (await mentionedLock(incident, service, probe));
+  if (claimed === null || !LOCK_FILE.test(claimed)) return notApplicable('the log names no lock file');
   const path = await probe.files.inside(service.directory, claimed);
   if (path === null || path.includes('/.git/')) return notApplicable('the lock is not one of the service’s own');
   if ((await probe.files.status(path)).kind === 'absent') return notApplicable(`${path} is not there any more`);
@@ -104,4 +115,12 @@ async function diagnose({ incident, service, probe }: FixContext): Promise<Diagn
     resources: [`path:${path}`],
     needsRestart: false,
   });
+}
+
+/** Where the log gives no path as such: the one lock file of the service whose name stands in the text. */
+async function mentionedLock(incident: Incident, service: ServiceFacts, probe: Probe): Promise<string | null> {
+  const text = claimOf(incident);
+  const files = (await probe.files.glob(service.directory, ['*', '*/*'])).filter((file) => LOCK_FILE.test(file));
+  const mentioned = files.filter((file) => text.includes(file.slice(service.directory.length + 1)));
+  return mentioned.length === 1 ? (mentioned[0] ?? null) : null;
 }

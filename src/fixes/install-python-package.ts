@@ -45,6 +45,18 @@ export default defineFix({
       expect: ['pip-install'],
     },
     {
+      given: 'nothing but the pinned wheel itself says that it holds the module',
+      world: async (kit) => {
+        await kit.write('main.py', 'import tabler\n');
+        await kit.write('requirements.txt', 'pretty-tables==0.9\nwordtrim==1.2.0\n');
+        const files = { 'tabler.py': 'x = 1\n' };
+        await kit.venv([{ name: 'pretty-tables', version: '0.9', files }, wordtrim('1.2.0')]);
+      },
+      facts: { module: 'tabler', exception: 'ModuleNotFoundError' },
+      type: 'import_error',
+      expect: ['pip-install'],
+    },
+    {
       given: 'the project imports a module that none of its files pins',
       world: async (kit) => {
         await kit.write('main.py', 'import wordtrim\n');
@@ -84,6 +96,16 @@ export default defineFix({
       expect: 'not-applicable',
     },
     {
+      given: 'a package is meant whose name no Python module can have',
+      world: async (kit) => {
+        await kit.write('main.py', 'import wordtrim\n');
+        await kit.venv([wordtrim('1.2.0')]);
+      },
+      facts: { module: 'plural-kit' },
+      type: 'import_error',
+      expect: 'not-applicable',
+    },
+    {
       given: 'the module can be imported by now',
       world: async (kit) => {
         await kit.write('main.py', 'import wordtrim\n');
@@ -101,7 +123,10 @@ async function diagnose({ incident, service, probe }: FixContext) {
   const { python } = probe;
   const { module } = incident.facts;
   if (module === undefined || !isAboutPython(incident.facts)) return notApplicable('no Python module is named');
-  if (!MODULE.test(module)) return refuse('what the log calls a module is no module name; nothing is installed for it');
+  if (!MODULE.test(module))
+    return isSurelyPython(incident.facts)
+      ? refuse('what the log calls a module is no module name; nothing is installed for it')
+      : notApplicable('no Python module has such a name');
 
   const environment = await python.environment(service);
   if (environment === null)
@@ -119,7 +144,9 @@ async function diagnose({ incident, service, probe }: FixContext) {
   if (!isMissing(module, now.error)) return notApplicable(`importing ${module} fails for another reason: ${now.error}`);
 
   const candidates = await python.distributionsFor(environment, module);
-  const choice = await python.choosePin(environment, service.directory, candidates);
+  const known = await python.choosePin(environment, service.directory, candidates);
+  const choice =
+    known.kind === 'none' ? ((await pinThatProvides(probe, environment, service, module)) ?? known) : known;
   if (choice.kind === 'unclear') return refuse(choice.reason);
   if (choice.kind === 'none')
     return refuse(`no requirement of the project provides ${module}${like(choice.nearMisses)}`);
@@ -174,6 +201,38 @@ async function findImporter(
   const names = named === null ? [] : await python.importsOf(environment, named);
   return names.some((name) => name === module || name.startsWith(`${module}.`)) ? named : null;
 }
+
+/** Each pin that is looked into is a download: a project that lacks more than these lacks everything. */
+const MOST_LOOKED_INTO = 4;
+
+/**
+ * A distribution may go by any name. Where no table knows the module, what the project pins and the venv lacks is looked
+ * into: the one whose wheel holds the module is meant. Null when none does, or several do.
+ */
+async function pinThatProvides(
+  { python }: Probe,
+  environment: PythonEnvironment,
+  { directory }: ServiceFacts,
+  module: string,
+): Promise<Chosen | null> {
+  const [top = module] = module.split('.');
+  const have = new Set((await python.distributions(environment)).map((one) => plainName(one.name)));
+  const lacking = [...new Set((await python.pins(directory)).map((pin) => pin.name))].filter(
+    (name) => !have.has(plainName(name)),
+  );
+  const providers: Chosen[] = [];
+  for (const name of lacking.length > MOST_LOOKED_INTO ? [] : lacking) {
+    const choice = await python.choosePin(environment, directory, [name]);
+    if (choice.kind !== 'pinned') continue;
+    const found = await python.resolve(environment, [wanted(choice)], directory);
+    const wheel = found.kind === 'wheels' ? found.wheels.find((one) => one.wanted) : undefined;
+    if (wheel?.modules.includes(top)) providers.push(choice);
+  }
+  return providers.length === 1 ? (providers[0] ?? null) : null;
+}
+
+/** PEP 503: case, dashes, dots and underscores make no difference. */
+const plainName = (name: string): string => name.toLowerCase().replace(/[-_.]+/g, '-');
 
 type Chosen = Extract<PinChoice, { kind: 'pinned' | 'required' }>;
 

@@ -12,7 +12,7 @@ export default defineFix({
   name: 'report-read-only-disk',
   family: 'free-disk',
   title: 'Say that a disk cannot be written',
-  handles: ['disk_full', 'permission_error', 'database_error'],
+  handles: ['disk_full', 'permission_error', 'database_error', 'unknown'],
   risk: 'safe',
   scope: 'host',
   autonomy: 'auto',

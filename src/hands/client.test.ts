@@ -187,6 +187,7 @@ it('understands every answer that hands prints, and nothing else', () => {
     { kind: 'acted', evidence: [{ check: 'c', passed: 'unknown', text: 't' }] },
     { kind: 'finished', outcome },
     { kind: 'busy', reason: 'b' },
+    { kind: 'put-off', reason: 'p' },
   ];
   for (const answer of answers) expect(parseAnswer(`noise\n${printedAnswer(answer)}\n`)).toEqual(answer);
   for (const text of ['', 'noise', '{}', '{"acted":false}', 'null', '[1]']) expect(parseAnswer(text)).toBeNull();

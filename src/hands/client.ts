@@ -66,6 +66,7 @@ export function parseAnswer(stdout: string): HandsAnswer | null {
     const answer = JSON.parse(line) as Record<string, unknown>;
     if ('outcome' in answer) return { kind: 'finished', outcome: answer['outcome'] } as HandsAnswer;
     if (answer['acted'] === true) return { kind: 'acted', evidence: answer['evidence'] } as HandsAnswer;
+    if (answer['putOff'] === true) return { kind: 'put-off', reason: String(answer['reason']) };
     if (answer['busy'] === true) return { kind: 'busy', reason: String(answer['reason']) };
     return null;
   } catch {
@@ -80,6 +81,8 @@ export function printedAnswer(answer: Exclude<HandsAnswer, { kind: 'died' }>): s
       return JSON.stringify({ outcome: answer.outcome });
     case 'acted':
       return JSON.stringify({ acted: true, evidence: answer.evidence });
+    case 'put-off':
+      return JSON.stringify({ putOff: true, reason: answer.reason });
     case 'busy':
       return JSON.stringify({ busy: true, reason: answer.reason });
   }

@@ -362,13 +362,9 @@ const STRANGE: Step = { kind: 'wait', title: 'wait', until: 1, undo: { kind: 'no
 describe('hands refuses', () => {
   const cases: [string, (world: World) => void, Partial<Plan>, RegExp][] = [
     ['a plan that was changed after its hash was made', () => {}, { hash: 'f00' }, /hash differs/],
-    ['a plan that has expired', (w) => void (w.now = 2_000_000), {}, /expired/],
     ['a refused plan', () => {}, { decision: { verdict: 'refuse', autonomy: 'off', reason: 'no' } }, /was refused: no/],
     ['a plan nobody approved', () => {}, ASKING, /nobody has approved/],
     ['a plan without a proof', () => {}, { checks: [] }, /no check tries the failed operation/],
-    ['while everything is paused', (w) => void w.values.set('pause', PAUSED), {}, /paused by cli:root: holiday/],
-    ['while the file says so', (w) => void (w.pauseFile = 'file'), {}, /paused by the file \/state\/DISABLED/],
-    ['while the file cannot be looked at', (w) => void (w.pauseFile = 'denied'), {}, /cannot be looked at/],
     ['a step of a kind it does not know', () => {}, { steps: [STRANGE] }, /kind wait are not known/],
   ];
   it.each(cases)('%s', async (_, arrange, changes, reason) => {
@@ -377,6 +373,49 @@ describe('hands refuses', () => {
     const outcome = await finished(world, 'act');
     expect(outcome).toMatchObject({ kind: 'refused', reason: expect.stringMatching(reason) });
     expect([world.applied, world.journal]).toEqual([[0, 0], []]);
+  });
+
+  const hindrances: [string, (world: World) => void, RegExp][] = [
+    ['a plan that has expired', (w) => void (w.now = 2_000_000), /expired/],
+    ['while everything is paused', (w) => void w.values.set('pause', PAUSED), /paused by cli:root: holiday/],
+    ['while the file says so', (w) => void (w.pauseFile = 'file'), /paused by the file \/state\/DISABLED/],
+    ['while the file cannot be looked at', (w) => void (w.pauseFile = 'denied'), /cannot be looked at/],
+  ];
+  it.each(hindrances)('nothing for good, but puts off: %s', async (_, arrange, reason) => {
+    const world = new World(healing);
+    arrange(world);
+    expect(await world.process('act')).toEqual({ kind: 'put-off', reason: expect.stringMatching(reason) });
+    expect([world.applied, world.journal]).toEqual([[0, 0], []]);
+  });
+
+  it('nothing any more when the time of a pause is over', async () => {
+    const world = new World(healing);
+    world.values.set('pause', { ...PAUSED, until: world.now });
+    expect(await world.process('act')).toMatchObject({ kind: 'acted' });
+  });
+
+  it('to touch what another selfheal on this host is at, and what lies in a folder that another plan holds', async () => {
+    const world = new World(healing);
+    const deps = world.deps({ pid: 1, startTicks: 1, boot: 'one' }, async () => {});
+    world.alive = 1;
+    const inUse = {
+      ...deps,
+      lockOnHost: async (resource: string) => (resource === 'path:/cells' ? null : async () => {}),
+    };
+    expect(await runHands(inUse, 'p1', 'act')).toEqual({
+      kind: 'put-off',
+      reason: 'path:/cells is in use by another selfheal on this host',
+    });
+    expect([world.applied, [...world.locks.keys()]]).toEqual([[0, 0], []]);
+    for (const held of ['path:/', 'path:/cells/one']) {
+      const other = new World(healing);
+      other.locks.set(held, 'somebody else');
+      expect(await other.process('act')).toMatchObject({ kind: 'put-off' });
+      expect([other.applied, [...other.locks.keys()]]).toEqual([[0, 0], [held]]);
+    }
+    const beside = new World(healing);
+    beside.locks.set('path:/cells-of-others', 'somebody else');
+    expect(await beside.process('act')).toMatchObject({ kind: 'acted' });
   });
 
   it('an approval of another plan or by a person who denied', async () => {
@@ -401,8 +440,8 @@ describe('hands refuses', () => {
     expect(await other.process('act')).toMatchObject({ kind: 'acted' });
     const third = new World(healing);
     third.locks.set('path:/cells', 'somebody else');
-    expect(await finished(third, 'act')).toMatchObject({
-      kind: 'refused',
+    expect(await third.process('act')).toEqual({
+      kind: 'put-off',
       reason: 'path:/cells is in use by somebody else',
     });
     expect([...third.locks.keys()]).toEqual(['path:/cells']);

@@ -3,7 +3,7 @@
 
 import type { Step } from '../core/plan.ts';
 import { EffectError, type Snapshot } from '../host/contract.ts';
-import { objectionTo, pausedBy } from './authority.ts';
+import { hindrance, objectionTo, pausedBy } from './authority.ts';
 import { checkAfter, checkBefore, evidenceOf, nothingToHeal } from './checking.ts';
 import { isOutstanding, lastClaim, planState, type Ending } from './journal.ts';
 import { claim, isAlive, lockAll } from './locking.ts';
@@ -32,10 +32,12 @@ async function act(session: Session): Promise<HandsAnswer> {
   if (state.name !== 'unclaimed') return { kind: 'busy', reason: 'it was begun before' };
   const objection = await objectionTo(session);
   if (objection !== null) return { kind: 'finished', outcome: session.outcome('refused', objection, []) };
+  const hindered = await hindrance(session);
+  if (hindered !== null) return { kind: 'put-off', reason: hindered };
   const rival = await claim(session, 'act');
   if (rival !== null) return { kind: 'busy', reason: rival };
   const inUse = await locked(session);
-  if (inUse !== null) return session.finish(session.outcome('refused', inUse, []));
+  if (inUse !== null) return session.putOff(inUse);
   const before = await checkBefore(session);
   if (nothingToHeal(session, before)) {
     return session.finish(
@@ -125,7 +127,7 @@ async function mustStop({ deps }: Session): Promise<string | null> {
 }
 
 function stopBefore(session: Session, index: number, reason: string): Promise<HandsAnswer> {
-  if (index === 0) return session.finish(session.outcome('refused', reason, []));
+  if (index === 0) return session.putOff(reason);
   return takeBack(session, { kind: 'rolled-back', reason });
 }
 

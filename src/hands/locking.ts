@@ -2,6 +2,7 @@
 // death of the process that took it: what is half done must not be touched by another plan.
 
 import { lastClaim, planState, type Owner } from './journal.ts';
+import type { Store } from '../store/contract.ts';
 import { lockOwner, type HandsDeps, type Session } from './session.ts';
 
 /** How long another plan is waited for before this one gives way. */
@@ -14,15 +15,29 @@ const SLACK_MS = 86_400_000;
 export async function lockAll(session: Session): Promise<string | null> {
   const taken: string[] = [];
   for (const resource of [...new Set(session.plan.resources)].sort()) {
-    const holder = await lockOne(session, resource);
-    if (holder === null) {
-      taken.push(resource);
-      continue;
-    }
+    const holder = (await lockOne(session, resource)) ?? (await lockOneOnHost(session, resource));
+    taken.push(resource);
+    if (holder === null) continue;
     for (const one of taken) await session.deps.store.unlock(one, lockOwner(session.plan.id));
+    await session.releaseHost();
     return `${resource} is in use by ${holder}`;
   }
   return null;
+}
+
+/** Against daemons with a store of their own. What a dead process held is free again at once. */
+async function lockOneOnHost(session: Session, resource: string): Promise<string | null> {
+  const { lockOnHost, clock, signal } = session.deps;
+  const end = clock.monotonic() + WAIT_MS;
+  for (;;) {
+    const release = lockOnHost ? await lockOnHost(resource) : async () => {};
+    if (release !== null) {
+      session.holdOnHost(release);
+      return null;
+    }
+    if (signal.aborted || clock.monotonic() >= end) return 'another selfheal on this host';
+    await clock.sleep(POLL_MS, signal);
+  }
 }
 
 async function lockOne({ deps, plan }: Session, resource: string): Promise<string | null> {
@@ -30,13 +45,32 @@ async function lockOne({ deps, plan }: Session, resource: string): Promise<strin
   const until = Math.max(clock.now(), plan.expiresAt) + plan.settleMs + SLACK_MS;
   const end = clock.monotonic() + WAIT_MS;
   for (;;) {
-    if (await store.lock(resource, lockOwner(plan.id), until)) return null;
-    const holder = (await store.locks()).find((lock) => lock.resource === resource)?.owner;
-    if (holder === undefined) continue;
-    if (await isForsaken(deps, holder)) await store.unlock(resource, holder);
-    else if (signal.aborted || clock.monotonic() >= end) return holder;
+    const isOurs = await store.lock(resource, lockOwner(plan.id), until);
+    const rival = rivalOf(resource, await store.locks(), isOurs ? lockOwner(plan.id) : null, clock.now());
+    if (rival === undefined) {
+      if (isOurs) return null;
+      continue;
+    }
+    // What contains it, or lies in it, is another's: ours is given back, so that two who wait cannot block each other.
+    if (isOurs) await store.unlock(resource, lockOwner(plan.id));
+    if (await isForsaken(deps, rival.owner)) await store.unlock(rival.resource, rival.owner);
+    else if (signal.aborted || clock.monotonic() >= end) return rival.owner;
     else await clock.sleep(POLL_MS, signal);
   }
+}
+
+type Lock = Awaited<ReturnType<Store['locks']>>[number];
+
+/** The lock that stands against ours: on the same resource, or on a folder around it or something below it. */
+function rivalOf(resource: string, locks: readonly Lock[], self: string | null, now: number): Lock | undefined {
+  return locks.find((lock) => lock.owner !== self && lock.until > now && overlap(lock.resource, resource));
+}
+
+/** Paths overlap when one is the other or a folder above it; anything else only when equal. */
+export function overlap(a: string, b: string): boolean {
+  if (a === b) return true;
+  if (!a.startsWith('path:') || !b.startsWith('path:')) return false;
+  return a.startsWith(`${b.replace(/\/+$/, '')}/`) || b.startsWith(`${a.replace(/\/+$/, '')}/`);
 }
 
 /** A plan that was never claimed or is finished, or a process that is gone: it only forgot to give the lock back. */

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../host/clock.ts';
 import type { ServiceFacts } from '../host/contract.ts';
+import { lockOnHost } from '../host/host-lock.ts';
 import { createMachine } from '../host/machine.ts';
 import { StoreError, VALUE_KEYS, type Store } from '../store/contract.ts';
 import { dropBallast, openStore, startTicksOf } from '../store/index.ts';
@@ -76,6 +77,7 @@ async function depsFor({ state, plan }: Wish, store: Store, signal: AbortSignal)
     stateDirectory: state,
     clock: systemClock,
     signal,
+    lockOnHost,
     self: {
       pid: process.pid,
       startTicks: startTicksOf(process.pid),

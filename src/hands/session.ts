@@ -22,6 +22,8 @@ export type HandsAnswer =
   /** All steps are done and all checks passed; the settle time decides. */
   | { readonly kind: 'acted'; readonly evidence: readonly Evidence[] }
   | { readonly kind: 'finished'; readonly outcome: Outcome }
+  /** Nothing was tried and nothing touched: everything is paused, or somebody else holds what it needs. */
+  | { readonly kind: 'put-off'; readonly reason: string }
   /** Another process is at this plan or at something it needs, alive. */
   | { readonly kind: 'busy'; readonly reason: string }
   /** It ended without an answer. Its journal says how far it came. */
@@ -48,6 +50,8 @@ export interface HandsDeps {
   readonly snapshotFolder: (plan: string, step: number) => Promise<string>;
   /** Called at each boundary with its name; tests end the process here. */
   readonly reach: (point: string) => Promise<void>;
+  /** Takes a resource against every other process of this host; null when one has it. Default: nobody else is there. */
+  readonly lockOnHost?: (resource: string) => Promise<(() => Promise<void>) | null>;
   /** Exact values that must not appear in anything stored, besides what looks like a secret. */
   readonly secrets: readonly string[];
   /** How long a check that depends on something coming up may take, in milliseconds. Default 15,000. */
@@ -62,6 +66,7 @@ export class Session {
   readonly deps: HandsDeps;
   readonly plan: Plan;
   #entries: JournalEntry[];
+  readonly #held: (() => Promise<void>)[] = [];
 
   constructor(deps: HandsDeps, plan: Plan, entries: readonly JournalEntry[]) {
     this.deps = deps;
@@ -75,6 +80,15 @@ export class Session {
 
   steps(): readonly StepState[] {
     return stepStates(this.#entries, this.plan.steps.length);
+  }
+
+  /** Held until the plan is over or this process ends. */
+  holdOnHost(release: () => Promise<void>): void {
+    this.#held.push(release);
+  }
+
+  async releaseHost(): Promise<void> {
+    for (const release of this.#held.splice(0)) await release();
   }
 
   /** Writes one row and waits until it is on the disk. `point` names the boundary around it. */
@@ -116,9 +130,16 @@ export class Session {
     return this.over(outcome);
   }
 
+  /** The plan is over without having been tried: it costs no attempt, and another one will be made. */
+  async putOff(reason: string): Promise<HandsAnswer> {
+    await this.finish(this.outcome('refused', reason, []));
+    return { kind: 'put-off', reason: this.clean(reason) };
+  }
+
   /** The answer for a plan whose outcome is stored. Its writer may have died before it gave the locks back. */
   async over(outcome: Outcome): Promise<HandsAnswer> {
     for (const resource of this.plan.resources) await this.deps.store.unlock(resource, lockOwner(this.plan.id));
+    await this.releaseHost();
     return { kind: 'finished', outcome };
   }
 

@@ -44,6 +44,13 @@ export interface Pause {
   readonly by: string;
   readonly at: number;
   readonly reason: string;
+  /** Epoch milliseconds when it ends by itself (maintenance); absent: when a person resumes. */
+  readonly until?: number;
+}
+
+/** True while the pause holds. */
+export function isPaused(pause: Pause | null, now: number): pause is Pause {
+  return pause !== null && (pause.until === undefined || now < pause.until);
 }
 
 /** A file of this name in the state folder stops all acting as well; it works without the program. */

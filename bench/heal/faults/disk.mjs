@@ -113,6 +113,7 @@ export default [
     kind: 'heal',
     needs,
     judgeRunning: true,
+    may: [/^data\//],
     build(w) {
       smallDisk(w, 'size=3m');
       w.write('holder.py', HOLDS_DELETED);

@@ -49,7 +49,11 @@ export default [
       w.write('notes.md', 'first\nnot committed yet\n');
       w.head = await w.git.head();
     },
-    show: update,
+    async show(w) {
+      await update(w);
+      // The conflict itself is the fault: what it wrote is how things were before anybody healed.
+      w.mark();
+    },
     async works(w) {
       const clean = (await w.run(['git', 'ls-files', '--unmerged'])).out === '' && !w.has('.git/MERGE_HEAD');
       const kept = w.read('notes.md').includes('not committed') && (await w.git.head()) === w.head;
@@ -184,7 +188,10 @@ export default [
       w.write('.env', `TOKEN=${w.secret}\n`, 0o600);
       await w.git.push({ '.gitignore': 'logs/\nrun/\n', '.env': 'TOKEN=\n' });
     },
-    show: (w) => w.job(['git', 'pull', '--ff-only', '--no-overwrite-ignore']),
+    async show(w) {
+      await w.git.run('fetch', '--quiet');
+      await w.job(['git', 'merge', '--ff-only', '--no-overwrite-ignore', 'origin/main']);
+    },
     waits: true,
     deadlineMs: 25_000,
     harm(w) {
@@ -246,6 +253,7 @@ export default [
       const file = w.path(join('.git/objects', blob.slice(0, 2), blob.slice(2)));
       unlinkSync(file);
       writeFileSync(file, '');
+      w.remove('report.py');
     },
     show: (w) => w.job(['git', 'checkout', '--force', 'HEAD', '--', 'report.py']),
   },

@@ -66,6 +66,7 @@ export default [
   {
     ...left,
     id: 'log-names-files-elsewhere',
+    incidents: 4,
     what: 'the log blames files of a neighbour, of the system, and behind a link',
     build(w) {
       plainPython(w, 'result = "well"');

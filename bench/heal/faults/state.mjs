@@ -123,7 +123,7 @@ export default [
     what: "Python: somebody else's program holds the database for good",
     kind: 'leave',
     waits: true,
-    deadlineMs: 45_000,
+    deadlineMs: 160_000,
     may: database,
     async build(w) {
       await makeDatabase(w);

@@ -170,10 +170,10 @@ export class World {
     throw new Error(`set-up failed: ${argv.join(' ')}: ${(result.err || result.out).slice(-400)}`);
   }
 
-  /** Runs a job as cron would: what it prints goes to its log. */
+  /** Runs a job as cron would: what it prints goes to a log of its own. */
   async job(argv, options) {
     const result = await this.run(argv, options);
-    if (result.out || result.err) this.log(result.out + result.err);
+    if (result.out || result.err) this.log(result.out + result.err, 'logs/jobs.log');
     return result;
   }
 

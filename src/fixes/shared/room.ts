@@ -14,6 +14,7 @@ export interface FullPlace {
 /** Less than this is full: one part in twenty, and never more than 64 MiB. */
 const FULL_SHARE = 0.05;
 const FULL_BYTES = 64 * 1024 * 1024;
+const MOST_FOLDERS = 100;
 const FULL_ENTRIES_SHARE = 0.01;
 
 /** The place the log names if it is the service's, then its folder, its logs and what it has declared disposable. */
@@ -47,6 +48,8 @@ export async function placesOf(
   const paths = [...(claimed === undefined ? [] : [claimed, parent(claimed)]), service.directory];
   for (const pattern of service.logs ?? []) paths.push(base(pattern));
   for (const pattern of service.disposable) paths.push(`${service.directory}/${base(pattern)}`);
+  // Any folder at the top may be a file system of its own.
+  paths.push(...(await probe.files.list(service.directory)).slice(0, MOST_FOLDERS));
   const found = new Set<string>();
   for (const path of paths) {
     const inside = await probe.files.inside(service.directory, path);
