@@ -152,11 +152,14 @@ describe('the layers', () => {
 });
 
 describe('the catalogues', () => {
-  it.each(['rules', 'fixes', 'host/effects', 'host/checks', 'gateway/dialects'])('%s/index.ts lists every file of the folder', (folder) => {
-    const entries = files.filter((path) => dirname(path) === folder && !/\/(?:index|contract)\.ts$/.test(path));
-    const listed = imports.filter(({ from }) => from === `${folder}/index.ts`).map(({ to }) => to);
-    expect(entries.filter((path) => !listed.includes(path))).toEqual([]);
-  });
+  it.each(['rules', 'fixes', 'host/effects', 'host/checks', 'gateway/dialects'])(
+    '%s/index.ts lists every file of the folder',
+    (folder) => {
+      const entries = files.filter((path) => dirname(path) === folder && !/\/(?:index|contract)\.ts$/.test(path));
+      const listed = imports.filter(({ from }) => from === `${folder}/index.ts`).map(({ to }) => to);
+      expect(entries.filter((path) => !listed.includes(path))).toEqual([]);
+    },
+  );
 
   it.each(['rules', 'fixes', 'gateway/dialects'])('no file of %s imports a sibling', (folder) => {
     const siblings = imports.filter(
