@@ -43,14 +43,18 @@ async function build() {
 }
 
 /**
- * The two programs, `selfheal` and *hands*, are joined from some 700 files (most of them of our dependencies) into a few:
+ * The three programs (`selfheal`, *hands* and the gateway) are joined from some 700 files (most of them of our dependencies) into a few:
  * Node needs a millisecond for each file it loads. The library stays as it was compiled.
  */
 async function bundle() {
   const rolldown = await import('rolldown').catch(() => null);
   if (rolldown === null) return console.error('rolldown is not installed: selfheal works, but starts slower');
   const build = await rolldown.rolldown({
-    input: { cli: join(fresh, 'cli.js'), 'hands/main': join(fresh, 'hands/main.js') },
+    input: {
+      cli: join(fresh, 'cli.js'),
+      'hands/main': join(fresh, 'hands/main.js'),
+      'gateway-main': join(fresh, 'gateway-main.js'),
+    },
     platform: 'node',
     // Found again by name at run time, for its binary is beside it.
     external: ['@photostructure/sqlite'],

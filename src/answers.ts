@@ -1,6 +1,7 @@
 // What operations answer: plain data, the same for every face. Faces only render it.
 
 import type { DetectionRow } from './core/detection.ts';
+import type { GatewayReport, ModelRoute } from './core/gateway.ts';
 import type { IncidentRow, Sample } from './core/incident.ts';
 import type { CheckResult, Plan } from './core/plan.ts';
 import type { ErrorType, Severity } from './core/words.ts';
@@ -44,6 +45,10 @@ export interface StatusAnswer {
   readonly services: readonly ServiceHealth[];
   readonly incidents: Readonly<Record<string, number>>;
   readonly outbox: { readonly pending: number; readonly failed: number };
+  /** The model gateway; null when none runs. */
+  readonly gateway: GatewayReport | null;
+  /** Where plans have sent model traffic. */
+  readonly routes: readonly ModelRoute[];
 }
 
 export interface HealthAnswer {

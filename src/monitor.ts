@@ -13,6 +13,7 @@ import { Incidents } from './engine/incidents.ts';
 import { sweep } from './engine/sweep.ts';
 import { createTelling, type Telling } from './engine/telling.ts';
 import { WatchFlow } from './engine/watch.ts';
+import { type GatewayWorker, startGatewayWorker } from './gateway-worker.ts';
 import { createSupervisor, type SupervisorControl } from './host/supervisor.ts';
 import type { Notifier } from './notifiers/contract.ts';
 import { createTelegramNotifier, createWebhookNotifier } from './notifiers/index.ts';
@@ -114,10 +115,12 @@ export class SelfHealingMonitor {
     base.listeners.changed = ({ incident }) => this.#heard(incident, telling);
     this.#operations = operationsOn(base, { here: true, close: async () => {} });
 
-    const supervisor = this.#supervisor(base);
+    const gateway = config.gateway && (await this.#gateway(base, telling));
+    const supervisor = this.#supervisor(base, gateway);
     const ring = await watchStore(config.state, () => {
       base.fixer.wake();
       supervisor.wake();
+      gateway?.lookAtRoutes().catch((error) => log.error('routes could not be read', { error }));
     });
     this.#teardown.add('doorbell', () => ring.close());
 
@@ -140,7 +143,7 @@ export class SelfHealingMonitor {
     await supervisor.startAll();
     this.#flow('supervisor', (signal) => supervisor.serve(signal));
     await this.#chat(base, this.#operations);
-    return { pid: process.pid, dashboard: null, gateway: null };
+    return { pid: process.pid, dashboard: null, gateway: gateway?.url ?? null };
   }
 
   async #configuration(): Promise<Config> {
@@ -184,9 +187,21 @@ export class SelfHealingMonitor {
     });
   }
 
-  #supervisor(base: Base): SupervisorControl {
+  /** Started before the agents: they are pointed at it only when it answers. */
+  async #gateway({ config, store, clock }: Base, telling: Telling): Promise<GatewayWorker> {
+    const changed = (incident: Incident) => this.#heard(incident, telling);
+    const means = { config, store, clock, environment: this.#environment, log: this.#log };
+    const gateway = await startGatewayWorker({ ...means, changed });
+    this.#teardown.add('gateway', () => gateway.close());
+    return gateway;
+  }
+
+  #supervisor(base: Base, gateway: GatewayWorker | null): SupervisorControl {
     const { config } = base;
-    const services = config.services.flatMap((s) => (s.command ? [{ ...s, command: s.command }] : []));
+    const services = config.services.flatMap(({ command, ...s }) => {
+      if (!command) return [];
+      return [{ ...s, command, environment: { ...gateway?.environment(s.name), ...s.environment } }];
+    });
     const supervisor = createSupervisor({
       services,
       store: base.store,

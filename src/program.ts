@@ -59,6 +59,22 @@ const composition: Composition = {
     yield* (await import('./doctor.ts')).examine({ config, environment, signal, clock: systemClock });
   },
   testRules: async (file, text) => (await import('./test-rules.ts')).testRules(file, text),
+  openGateway: async (config, log) => {
+    const [{ gatewayStart }, { runGateway }] = await Promise.all([
+      import('./gateway/spec.ts'),
+      import('./gateway/run.ts'),
+    ]);
+    return runGateway({
+      ...(await gatewayStart(config, environment)),
+      clock: systemClock,
+      onEvent: (event) => log.info('gateway', { event: event.kind }),
+      problem: (message, error) => log.error(message, { error }),
+    });
+  },
+  gatewayEnvironment: async (config, service) => {
+    const { gatewayAddress } = await import('./gateway/spec.ts');
+    return gatewayAddress(config, environment, service);
+  },
   demo: async ({ write, paint, signal }) => {
     const { fileURLToPath } = await import('node:url');
     const { runDemo } = await import('./demo/demo.ts');

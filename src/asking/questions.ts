@@ -11,6 +11,7 @@ import type {
   WhyAnswer,
 } from '../answers.ts';
 import { incidentRow, type Incident, type IncidentStateName } from '../core/incident.ts';
+import type { GatewayReport, ModelRoute } from '../core/gateway.ts';
 import type { Severity } from '../core/words.ts';
 import type { Breaker } from '../engine/guards.ts';
 import { summarise } from '../engine/ledger.ts';
@@ -30,7 +31,7 @@ export class Questions {
 
   async status(): Promise<StatusAnswer> {
     const { store, config } = this.#d;
-    const [daemon, pause, breaker, active, cycle, sights, outbox] = await Promise.all([
+    const [daemon, pause, breaker, active, cycle, sights, outbox, gateway, routes] = await Promise.all([
       this.#d.daemon(),
       store.value<Pause>(VALUE_KEYS.pause),
       store.value<Breaker>(VALUE_KEYS.breaker),
@@ -38,6 +39,8 @@ export class Questions {
       store.value<Cycle>(VALUE_KEYS.cycle),
       store.value<BlindStreams>(VALUE_KEYS.blind),
       store.outbox({ limit: 1_000 }),
+      store.value<GatewayReport>(VALUE_KEYS.gateway),
+      store.value<readonly ModelRoute[]>(VALUE_KEYS.routes),
     ]);
     const incidents: Record<string, number> = {};
     for (const i of active) incidents[i.state.name] = (incidents[i.state.name] ?? 0) + 1;
@@ -65,6 +68,8 @@ export class Questions {
         pending: outbox.filter((row) => row.state === 'pending').length,
         failed: outbox.filter((row) => row.state === 'failed').length,
       },
+      gateway: daemon.running ? gateway : null,
+      routes: (routes ?? []).filter((route) => route.until > this.#d.clock.now()),
     };
   }
 

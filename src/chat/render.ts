@@ -125,6 +125,7 @@ export function statusLines(answer: StatusAnswer, now: number): readonly string[
     `Incidents: ${countsText(answer.incidents)}`,
     outbox.pending + outbox.failed > 0 ? `Messages: ${outbox.pending} waiting, ${outbox.failed} refused` : null,
     ...section('Services:', answer.services.map(serviceLine)),
+    ...section('Models:', modelLines(answer, now)),
     ...section(
       'Sources:',
       answer.sources.map((source) => sourceLine(source, now)),
@@ -291,6 +292,20 @@ function serviceLine(service: ServiceHealth): string {
   const health = service.health.passed === 'unknown' ? '' : `, probe ${service.health.passed ? 'passes' : 'fails'}`;
   const open = service.openIncidents > 0 ? `, ${service.openIncidents} open` : '';
   return `${icon} ${oneLine(service.name, 60)}: ${running}${health}${open}`;
+}
+
+function modelLines({ gateway, routes }: StatusAnswer, now: number): readonly string[] {
+  if (gateway === null) return [];
+  const { requests, failovers, spliced, lost } = gateway;
+  return [
+    `${requests} requests, ${failovers} answered by another model, ${spliced} continued in the middle, ${lost} lost`,
+    ...gateway.upstreams.map(({ name, model, open, answered }) => {
+      const until = Math.max(0, ...open.map((o) => o.until));
+      const closed = until > now ? `, waits until ${timeText(until)}: ${oneLine(open[0]?.message ?? '', 100)}` : '';
+      return `${closed ? '🔴' : '🟢'} ${oneLine(name, 40)}${model ? ` (${oneLine(model, 40)})` : ''}: ${answered} answered${closed}`;
+    }),
+    ...routes.map(({ from, to, until }) => `🔀 ${oneLine(from, 40)} → ${oneLine(to, 40)} until ${timeText(until)}`),
+  ];
 }
 
 function sourceLine(source: StatusAnswer['sources'][number], now: number): string {

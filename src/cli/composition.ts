@@ -60,6 +60,13 @@ export interface Composition {
   scan(request: ScanRequest): AsyncIterable<ScanStep>;
   doctor(config: Config | null, signal: AbortSignal): AsyncIterable<Finding>;
   testRules(file: string, text: string | null): Promise<RuleTest>;
+  /** The gateway in this process. Rejects when its address is taken. */
+  openGateway(config: Config, log: Log): Promise<{ readonly url: string; close(): Promise<void> }>;
+  /** The variables that point a service (null: anybody) at the gateway, and whether it answers now. */
+  gatewayEnvironment(
+    config: Config,
+    service: string | null,
+  ): Promise<{ readonly variables: Readonly<Record<string, string>>; readonly answers: boolean }>;
   /** True when every fault was healed. */
   demo(options: DemoOptions): Promise<boolean>;
 }

@@ -120,6 +120,15 @@ function build(context: CliContext, done: (exit: number) => void): Command {
   addFlags(supervise).action((argv: string[]) =>
     run(async (c) => (await import('./watch.ts')).supervise(c, argv, options(supervise))),
   );
+  const gateway = command('gateway', 'the model gateway alone, in the foreground', GATEWAY_HELP);
+  addLogLevel(gateway).action(() => run(async (c) => (await import('./gateway.ts')).gateway(c, options(gateway))));
+  const env = gateway
+    .command('env')
+    .description('Print the variables that point an agent at the gateway.')
+    .exitOverride();
+  env
+    .option('--service <name>', 'with the token of this service (default: the only one)')
+    .action(() => run(async (c) => (await import('./gateway.ts')).env(c, options(env))));
   const demo = command('demo', 'break two small agents in five ways each and watch them being healed');
   demo.action(() => run(async (c) => (await import('./demo.ts')).demo(c, options(demo))));
 
@@ -232,11 +241,16 @@ function build(context: CliContext, done: (exit: number) => void): Command {
   return program;
 }
 
+function addLogLevel(command: Command): Command {
+  const level = new Option('--log-level <level>', 'what selfheal says about itself').choices(LEVELS).default('info');
+  return command.addOption(level);
+}
+
 function addFlags(command: Command): Command {
-  return command
-    .option('--no-auto-fix', 'detect and tell, but change nothing')
-    .addOption(new Option('--log-level <level>', 'what selfheal says about itself').choices(LEVELS).default('info'))
-    .option('--state <folder>', 'where selfheal keeps its memory');
+  return addLogLevel(command.option('--no-auto-fix', 'detect and tell, but change nothing')).option(
+    '--state <folder>',
+    'where selfheal keeps its memory',
+  );
 }
 
 const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'];
@@ -257,6 +271,10 @@ const WATCH_HELP = 'Prints one line `selfheal ready` once it follows its sources
 const RUN_HELP =
   'Needs no configuration file. Everything behind `--` is the command; its output is watched.\n' +
   'Example: selfheal run -- python agent.py';
+const GATEWAY_HELP =
+  'Agents that use ANTHROPIC_BASE_URL or OPENAI_BASE_URL talk to it instead of their provider; it passes everything on,\n' +
+  'and finds another model when the provider cannot answer. `watch` and `run` start it by themselves when the\n' +
+  'configuration has a `gateway` block. Example: eval "$(selfheal gateway env)"';
 const SCAN_HELP =
   'Reads plain and .gz files in the order given; `-` is standard input. Without a file: the logs of the configuration.\n' +
   'Exit code 1 when errors were found. Example: journalctl -u agent -o cat | selfheal scan - --json';

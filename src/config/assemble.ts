@@ -175,7 +175,14 @@ function gatewayOf(settings: NonNullable<Settings['gateway']>): GatewayConfig {
       apiKey: upstream.api_key ? new Secret(upstream.api_key) : null,
       model: upstream.model ?? null,
       fallback: upstream.fallback ?? false,
+      dialects: upstream.dialects ?? (upstream.kind === 'anthropic' ? ['messages'] : ['responses', 'chat']),
+      context: upstream.context ?? null,
+      concurrency: upstream.concurrency ?? null,
+      keepWarm: upstream.keep_warm ?? false,
     })),
+    discover: settings.discover ?? !(settings.upstreams ?? []).some((upstream) => upstream.fallback),
+    pauseMs: settings.pause ?? 20 * SECOND,
+    tokenRequired: settings.token_required ?? false,
   };
 }
 

@@ -75,7 +75,19 @@ export interface GatewayConfig {
     readonly apiKey: Secret | null;
     readonly model: string | null;
     readonly fallback: boolean;
+    /** Forms it speaks, best first. */
+    readonly dialects: readonly ('messages' | 'chat' | 'responses')[];
+    /** Tokens that fit in; null: as the server says. */
+    readonly context: number | null;
+    /** Requests at a time; null: as many as come, but one for servers of this machine. */
+    readonly concurrency: number | null;
+    readonly keepWarm: boolean;
   }[];
+  /** Look for local servers. */
+  readonly discover: boolean;
+  /** Limits that are over sooner are waited out, in milliseconds. */
+  readonly pauseMs: number;
+  readonly tokenRequired: boolean;
 }
 
 /** A configuration that cannot be used. `problems` name file, line, column and the nearest valid key. */

@@ -140,6 +140,18 @@ const upstream = z.strictObject({
   api_key: text.optional().describe('Key to use. Without it the caller’s own key is passed through.'),
   model: text.optional().describe('Model to ask for, whatever the caller named.'),
   fallback: flag.optional().describe('Use it only when the others cannot answer. Default: `false`.'),
+  dialects: listOf(z.enum(['messages', 'chat', 'responses']), 'a list of messages, chat, responses')
+    .optional()
+    .describe('Forms it speaks, best first. Default: `[messages]` for anthropic, `[responses, chat]` for openai.'),
+  context: whole(256, 100_000_000)
+    .optional()
+    .describe('Tokens that fit in. Longer conversations are shortened. Default: as the server says.'),
+  concurrency: whole(1, 1_000)
+    .optional()
+    .describe('Requests it is given at a time. Default: `1` for servers on this machine, else no limit.'),
+  keep_warm: flag
+    .optional()
+    .describe('Ask it for a word every few minutes, so that it stays loaded. Default: `false`.'),
 });
 
 /** What the YAML file may hold. */
@@ -178,7 +190,22 @@ export const fileSchema = z.strictObject({
   gateway: z
     .strictObject({
       listen: listen.describe('Address of this machine and port.'),
-      upstreams: z.array(upstream).optional().describe('In the order in which they are tried.'),
+      upstreams: z
+        .array(upstream)
+        .optional()
+        .describe('In the order in which they are tried. Default: the APIs of Anthropic and OpenAI.'),
+      discover: flag
+        .optional()
+        .describe(
+          'Look for Ollama, llama.cpp, LM Studio and vLLM on this machine and use what is found as a fallback. Default: ' +
+            '`true` when no upstream is a fallback.',
+        ),
+      pause: duration
+        .optional()
+        .describe('Limits that are over sooner are waited out, instead of a fallback answering. Default: `20s`.'),
+      token_required: flag
+        .optional()
+        .describe('Refuse callers without the token of a service: `selfheal gateway env` prints it. Default: `false`.'),
     })
     .optional()
     .describe('The model gateway. Without this block there is none.'),

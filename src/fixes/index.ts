@@ -10,6 +10,7 @@ import endDuplicatePoller from './end-duplicate-poller.ts';
 import explainFailedInstall from './explain-failed-install.ts';
 import explainMissingProgram from './explain-missing-program.ts';
 import explainNativeParts from './explain-native-parts.ts';
+import fallbackModel from './fallback-model.ts';
 import fillOwnVenv from './fill-own-venv.ts';
 import freeDisk from './free-disk.ts';
 import freeInodes from './free-inodes.ts';
@@ -55,6 +56,7 @@ export const fixes: readonly Fix[] = [
   explainFailedInstall,
   explainMissingProgram,
   explainNativeParts,
+  fallbackModel,
   fillOwnVenv,
   freeDisk,
   freeInodes,

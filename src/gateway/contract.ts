@@ -21,6 +21,8 @@ export interface Upstream {
   readonly contextTokens: number | null;
   /** Requests it is given at a time; null: as many as come. */
   readonly concurrency: number | null;
+  /** Asked for a word every few minutes, so that it stays loaded. */
+  readonly keepWarm: boolean;
 }
 
 /** Somebody who calls: the token stands in the path of his base URL, `/a/TOKEN`. */
@@ -63,7 +65,7 @@ export interface GatewaySpec {
   readonly tokenRequired: boolean;
   /** Limits that are over sooner are waited out instead of being answered by somebody else, in milliseconds. */
   readonly pauseMs: number;
-  /** Folder for what must survive a restart, and for the record of what happened (0700). Null: nothing survives. */
+  /** The state folder, for what must survive a restart and for the record of what happened. Null: nothing survives. */
   readonly stateDirectory: string | null;
 }
 

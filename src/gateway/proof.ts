@@ -33,7 +33,13 @@ export async function proveRoute(
   return askOneWord(upstreams, known, deadlines, clock);
 }
 
-async function askOneWord(upstreams: Upstreams, known: Known, deadlines: Deadlines, clock: Clock): Promise<RouteProof> {
+/** A real, small request; what comes back counts as an answer. */
+export async function askOneWord(
+  upstreams: Upstreams,
+  known: Known,
+  deadlines: Deadlines,
+  clock: Clock,
+): Promise<RouteProof> {
   const { upstream, place } = known;
   const dialect = dialects[upstream.dialects[0] ?? 'chat'];
   const body = Buffer.from(

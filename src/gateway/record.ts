@@ -2,24 +2,28 @@
 // incident in the same way as everything else, and survives a crash on the way.
 
 import { appendFile, mkdir, rename, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname } from 'node:path';
+import { gatewayRecord } from '../core/gateway.ts';
 import type { GatewayEvent, Verdict } from './contract.ts';
 
-/** Name of the file of calls that belong to no service. */
-export const NOBODY = 'host';
 const SIZE_CAP = 1024 * 1024;
 
-/** The file in which a service's lines stand. */
-export function recordFile(directory: string, service: string | null): string {
-  return join(directory, 'record', `${service ?? NOBODY}.log`);
-}
-
 export class Recorder {
-  readonly #directory: string;
+  readonly #state: string;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(directory: string) {
-    this.#directory = directory;
+  /** Takes the state folder. */
+  constructor(state: string) {
+    this.#state = state;
+  }
+
+  /** Makes the files that will be watched. */
+  async prepare(services: readonly string[]): Promise<void> {
+    for (const service of services) {
+      const file = gatewayRecord(this.#state, service);
+      await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+      await appendFile(file, '', { mode: 0o600 });
+    }
   }
 
   /** Written in order. A line that cannot be written is lost: the next failure says the same. */
@@ -29,8 +33,8 @@ export class Recorder {
   }
 
   async #append(event: GatewayEvent): Promise<void> {
-    const file = recordFile(this.#directory, event.service);
-    await mkdir(join(this.#directory, 'record'), { recursive: true, mode: 0o700 });
+    const file = gatewayRecord(this.#state, event.service);
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
     const size = await stat(file).then(
       (s) => s.size,
       () => 0,

@@ -101,7 +101,6 @@ export class Relay {
 
   async #choose(now: number): Promise<Candidate | 'again' | null> {
     for (const [index, candidate] of this.#candidates(now).entries()) {
-      if (index === 0) this.#meant = candidate.known;
       if (this.#triesOf(candidate) >= TRIES) continue;
       const permission = this.#o.upstreams.breakers.ask(candidate.target, now);
       if (permission.kind !== 'wait') return candidate;
@@ -152,6 +151,11 @@ export class Relay {
 
   /** Everybody who could answer this request, best first: as configured, own dialect before others, fallbacks last. */
   #candidates(now: number): readonly Candidate[] {
+    const order = this.#order(now);
+    return order.flatMap((known, index) => this.#asCandidate(known, index === 0) ?? []);
+  }
+
+  #order(now: number): readonly Known[] {
     const { upstreams, request, policy } = this.#o;
     const kind = kindOf(request.dialect.name);
     const all = upstreams.all.filter(({ upstream }) => !upstream.fallback);
@@ -166,7 +170,8 @@ export class Relay {
       if (to !== null) add(upstreams.named(to));
       add(known);
     }
-    return order.flatMap((known, index) => this.#asCandidate(known, index === 0) ?? []);
+    this.#meant = firsts[0] ?? null;
+    return order;
   }
 
   #asCandidate(known: Known, isFirst: boolean): Candidate | null {

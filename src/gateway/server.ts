@@ -5,6 +5,7 @@ import { randomUUID, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Clock } from '../core/clock.ts';
+import { gatewayFolder } from '../core/gateway.ts';
 import { CallError, pathAt } from './calling.ts';
 import { Caller } from './caller.ts';
 import {
@@ -23,7 +24,7 @@ import { Memory } from './memory.ts';
 import { Recorder } from './record.ts';
 import { Relay } from './relay.ts';
 import { AgentRequest, headersFor, keyFor, passedHeaders } from './requesting.ts';
-import { proveRoute } from './proof.ts';
+import { askOneWord, proveRoute } from './proof.ts';
 import { type Known, Upstreams } from './upstreams.ts';
 import { verdictOf } from './verdict.ts';
 
@@ -72,7 +73,8 @@ export class Gateway {
     this.#deadlines = { ...DEADLINES, ...options.deadlines };
     this.#upstreams = new Upstreams(options.spec, options.random);
     const { stateDirectory } = options.spec;
-    this.#memory = stateDirectory === null ? null : new Memory(stateDirectory, () => this.#upstreams.remember());
+    this.#memory =
+      stateDirectory === null ? null : new Memory(gatewayFolder(stateDirectory), () => this.#upstreams.remember());
     this.#recorder = stateDirectory === null ? null : new Recorder(stateDirectory);
     this.#server = createServer({ keepAliveTimeout: 30_000, requestTimeout: 120_000 }, (request, response) => {
       this.#serve(request, response).catch((error) => this.#broke(error, response));
@@ -83,6 +85,7 @@ export class Gateway {
   /** Listens. Rejects when the address is taken or is not of this machine only. */
   static async open(options: GatewayOptions): Promise<Gateway> {
     const gateway = new Gateway(options);
+    await gateway.#recorder?.prepare(options.spec.agents.map(({ service }) => service));
     const remembered = await gateway.#memory?.load();
     if (remembered) gateway.#upstreams.recall(remembered);
     gateway.#upstreams.onChange = () => gateway.#memory?.changed();
@@ -124,6 +127,12 @@ export class Gateway {
 
   setAgents(agents: readonly Agent[]): void {
     this.#agents = agents;
+  }
+
+  /** Asks the upstreams that are to be kept warm for one word each. */
+  async warm(): Promise<void> {
+    const warm = this.#upstreams.all.filter(({ upstream }) => upstream.keepWarm);
+    await Promise.all(warm.map((known) => askOneWord(this.#upstreams, known, this.#deadlines, this.#o.clock)));
   }
 
   async close(): Promise<void> {

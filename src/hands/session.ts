@@ -159,6 +159,7 @@ export class Session {
       signal,
       services: probe.services,
       goodCopyContent: async (id) => (await store.goodCopy(id))?.content ?? null,
+      values: store,
       askSupervisor: (verb, service) => this.#askSupervisor(verb, service),
     };
   }

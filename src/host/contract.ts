@@ -3,9 +3,10 @@
 
 import type { Clock } from '../core/clock.ts';
 import type { ConfigFormat } from '../core/config-format.ts';
+import type { GatewayReport } from '../core/gateway.ts';
 import type { Check, CheckKind, CheckOf, CheckResult, Step, StepKind, StepOf } from '../core/plan.ts';
 import type { Autonomy, Family } from '../core/words.ts';
-import type { GoodCopy } from '../store/contract.ts';
+import type { GoodCopy, Store } from '../store/contract.ts';
 
 export type { ConfigFormat };
 
@@ -467,6 +468,8 @@ export interface Probe {
   readonly processes: ProcessProbe;
   readonly services: ServiceProbe;
   readonly network: NetworkProbe;
+  /** What the running model gateway last told of itself; null when none runs. */
+  readonly gateway: () => Promise<GatewayReport | null>;
   /** Copies of this file as it was when the service ran without errors, newest proven first. */
   readonly goodCopies: (service: string, path: string) => Promise<readonly GoodCopy[]>;
   readonly goodCopyText: (id: string) => Promise<string | null>;
@@ -533,6 +536,8 @@ export interface EffectContext {
   readonly services: ServiceProbe;
   readonly goodCopyContent: (id: string) => Promise<Uint8Array | null>;
   /** Asks the running daemon to start or stop a supervised service; resolves when it has taken the request. */
+  /** Small durable values of this host. */
+  readonly values: Pick<Store, 'value' | 'swapValue'>;
   readonly askSupervisor: (verb: 'start-service' | 'stop-service', service: string) => Promise<void>;
 }
 

@@ -2,7 +2,8 @@
 // `probe` only.
 
 import type { Clock } from '../core/clock.ts';
-import type { Store } from '../store/contract.ts';
+import type { GatewayReport } from '../core/gateway.ts';
+import { VALUE_KEYS, type Store } from '../store/contract.ts';
 import { checks } from './checks/index.ts';
 import type { AnyCheckRunner, AnyEffect, Probe, Run, ServiceFacts } from './contract.ts';
 import { effects } from './effects/index.ts';
@@ -56,6 +57,7 @@ export function createMachine(options: MachineOptions): Machine {
     node: createNodeProbe({ run, files }),
     services: createServiceProbe({ services, run, processes, store, clock }),
     network: createNetworkProbe({ peers: [...services.flatMap(peersOf), ...(options.peers ?? [])] }),
+    gateway: () => store.value<GatewayReport>(VALUE_KEYS.gateway),
     goodCopies: (service, path) => store.goodCopies(service, path),
     goodCopyText: async (id) => {
       const found = await store.goodCopy(id);

@@ -2,6 +2,7 @@
 // the folder.
 
 import type { Config, ServiceConfig } from '../config/contract.ts';
+import { gatewayRecord } from '../core/gateway.ts';
 import type { Run, ServiceProbe, Supervisor } from '../host/contract.ts';
 import type { Source } from './contract.ts';
 import { createFileSource } from './file.ts';
@@ -41,6 +42,14 @@ function sourcesOf(service: ServiceConfig, config: Config, means: SourceMeans): 
         startAt: 'end',
         // Our own state is never a log of the service, whatever its globs say.
         ignore: [`${config.state}/**`],
+      }),
+    );
+  if (config.gateway)
+    sources.push(
+      createFileSource({
+        id: `gateway:${service.name}`,
+        service: service.name,
+        patterns: [gatewayRecord(config.state, service.name)],
       }),
     );
   if (means.services && (service.health || service.restart))

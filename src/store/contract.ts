@@ -28,6 +28,10 @@ export const VALUE_KEYS = {
   cycle: 'cycle',
   /** Streams that cannot be read: name → `{ since, reason }`. */
   blind: 'blind',
+  /** `ModelRoute[]`: where plans have sent model traffic. */
+  routes: 'gateway-routes',
+  /** `GatewayReport` of the running gateway; absent without one. */
+  gateway: 'gateway',
 } as const;
 
 /** Value of `VALUE_KEYS.cycle`: proof that the watcher lives. */

@@ -5,8 +5,9 @@ import { createHash } from 'node:crypto';
 import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Run, ServiceFacts } from '../host/contract.ts';
-import type { GoodCopy } from '../store/contract.ts';
+import { VALUE_KEYS, type GoodCopy } from '../store/contract.ts';
 import type { DrillKit } from './drill-kit.ts';
+import { type KitValues, makeGateway, memoryValues } from './kit-gateway.ts';
 import { commitUpstream, GIT_ENVIRONMENT, makeRepository } from './kit-git.ts';
 import { type KitPlace, makeNpmProject, makeVenv } from './kit-packages.ts';
 import { createScratch, freePort } from './scratch.ts';
@@ -27,6 +28,8 @@ export interface DrillWorld {
   /** Copies that the drill called good, newest first: what a probe answers. */
   goodCopies(service: string, path: string): Promise<readonly GoodCopy[]>;
   goodCopyContent(id: string): Promise<Uint8Array | null>;
+  /** Small durable values of the drill's host. */
+  readonly values: KitValues;
   /** Files that the local indexes have served, by name. */
   downloads(): readonly string[];
   close(): Promise<void>;
@@ -49,6 +52,8 @@ export function createDrillKit(options: DrillKitOptions): DrillWorld {
   const served: (() => readonly string[])[] = [];
   let service = emptyService(options.name ?? 'drill', directory);
 
+  let routesChanged = async (): Promise<void> => {};
+  const values = memoryValues((key) => void (key === VALUE_KEYS.routes && routesChanged()));
   const place: KitPlace = { directory, sh: shell(options.run, directory), write: writer(directory) };
   const kit: DrillKit = {
     ...place,
@@ -63,6 +68,11 @@ export function createDrillKit(options: DrillKitOptions): DrillWorld {
       const registry = await makeNpmProject(place, packages);
       scratch.later(() => registry.close());
       served.push(registry.downloads);
+    },
+    async gateway(wanted) {
+      const gateway = await makeGateway(values, wanted);
+      scratch.later(() => gateway.close());
+      routesChanged = gateway.route;
     },
     async goodCopy(path) {
       copies.unshift(await copyOf(absolute(directory, path), service.name, copies.length + 1));
@@ -84,6 +94,7 @@ export function createDrillKit(options: DrillKitOptions): DrillWorld {
     goodCopies: async (name, path) =>
       copies.map((c) => c.copy).filter((c) => c.service === name && c.path === absolute(directory, path)),
     goodCopyContent: async (id) => copies.find((c) => c.copy.id === id)?.content ?? null,
+    values,
     downloads: () => served.flatMap((list) => list()),
     close: () => scratch.close(),
   };

@@ -31,6 +31,12 @@ export interface KitPackage {
   readonly scripts?: Readonly<Record<string, string>>;
 }
 
+/** A model gateway whose provider refuses. */
+export interface KitGateway {
+  readonly primary: { readonly status: number; readonly retryAfterSec: number | null };
+  readonly local: 'answers' | 'none';
+}
+
 export interface DrillKit {
   /** The service's folder; removed after the drill. */
   readonly directory: string;
@@ -48,6 +54,8 @@ export interface DrillKit {
    * packages that no other one needs, and a `package-lock.json` that pins all of them. Installs nothing.
    */
   npm(packages: readonly KitPackage[]): Promise<void>;
+  /** A real gateway between the service and two stand-ins for models. */
+  gateway(wanted: KitGateway): Promise<void>;
   /** Saves the file's present content as seen working by the service. */
   goodCopy(path: string): Promise<void>;
   /** Starts a process that is ended after the drill; resolves once `ready` appears in its output. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { systemClock } from '../host/clock.ts';
 import type { Effect, EffectContext, Run, ServiceProbe, Snapshot } from '../host/contract.ts';
 import type { Step } from '../core/plan.ts';
+import { memoryValues } from './kit-gateway.ts';
 
 export interface EffectBench {
   readonly context: EffectContext;
@@ -22,6 +23,7 @@ export interface EffectBenchOptions {
   readonly plan?: string;
   readonly step?: number;
   readonly goodCopies?: ReadonlyMap<string, Uint8Array>;
+  readonly values?: EffectContext['values'];
 }
 
 const NO_SERVICES: ServiceProbe = {
@@ -52,6 +54,7 @@ export function benchFor<S extends Step>(effect: Effect<S>, step: S, options: Ef
     signal: new AbortController().signal,
     services: NO_SERVICES,
     goodCopyContent: async (id) => options.goodCopies?.get(id) ?? null,
+    values: options.values ?? memoryValues(),
     askSupervisor: async () => {},
   };
   let snapshot: Snapshot = {};

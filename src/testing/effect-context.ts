@@ -33,6 +33,7 @@ export async function effectContext(options: EffectContextOptions): Promise<Effe
     signal: options.signal ?? new AbortController().signal,
     services: options.services ?? onlyService(world),
     goodCopyContent: (id) => world.goodCopyContent(id),
+    values: world.values,
     askSupervisor: () => Promise.reject(new Error('no daemon runs in a drill')),
   };
 }

@@ -59,7 +59,7 @@ export async function openGatewayRig(options: RigOptions = {}): Promise<GatewayR
     agents: [],
     tokenRequired: false,
     pauseMs: 0,
-    stateDirectory: join(directory, 'gateway'),
+    stateDirectory: directory,
     ...options.spec,
   };
   const open = (): Promise<Gateway> =>
@@ -114,6 +114,7 @@ function upstreamOf(
     dialects,
     contextTokens: null,
     concurrency: null,
+    keepWarm: false,
     ...own,
   };
 }

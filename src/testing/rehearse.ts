@@ -72,7 +72,8 @@ export async function openDrill(drill: Drill, options: RehearsalOptions = {}): P
     throw error;
   }
   const services = [world.service()];
-  const found = createMachine({ ...blank(state, clock), environment, services });
+  const store = { ...blank(state, clock).store, value: world.values.value, setValue: world.values.setValue };
+  const found = createMachine({ ...blank(state, clock), store, environment, services });
   const machine = { ...found, probe: { ...found.probe, ...copiesOf(world) } };
   const incident = (claim: Claim) => incidentOf(drill, world, claim);
   return {

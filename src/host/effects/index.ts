@@ -13,6 +13,7 @@ import { npmInstall } from './npm-install.ts';
 import { pipInstall } from './pip-install.ts';
 import { removeFiles } from './remove-files.ts';
 import { restart } from './restart.ts';
+import { routeModel } from './route-model.ts';
 import { runCommand } from './run.ts';
 import { wait } from './wait.ts';
 import { writeFileEffect } from './write-file.ts';
@@ -29,6 +30,7 @@ export const effects: readonly AnyEffect[] = [
   pipInstall,
   removeFiles,
   restart,
+  routeModel,
   runCommand,
   wait,
   writeFileEffect,

@@ -1,0 +1,39 @@
+// What daemon, hands and gateway agree on without knowing each other: names of stored values and of files.
+
+/** Sends what would go to one upstream of the gateway to another one, until then (epoch milliseconds). */
+export interface ModelRoute {
+  readonly from: string;
+  readonly to: string;
+  readonly until: number;
+  /** Plan that set it. */
+  readonly plan: string;
+}
+
+/** An upstream as the gateway last told of it. */
+export interface ModelUpstream {
+  readonly name: string;
+  readonly fallback: boolean;
+  readonly model: string | null;
+  readonly open: readonly { readonly kind: string; readonly until: number; readonly message: string }[];
+  readonly answered: number;
+  readonly lastAnswerAt: number | null;
+}
+
+/** The gateway as it last told of itself: the stored value `gateway`. */
+export interface GatewayReport {
+  readonly url: string;
+  readonly at: number;
+  readonly requests: number;
+  readonly failovers: number;
+  readonly spliced: number;
+  readonly lost: number;
+  readonly upstreams: readonly ModelUpstream[];
+}
+
+/** Folder of the gateway in the state folder. */
+export const gatewayFolder = (state: string): string => `${state}/gateway`;
+
+/** File with what the gateway tells about the calls of one service, which is watched like a log; null: of nobody we know. */
+export function gatewayRecord(state: string, service: string | null): string {
+  return `${gatewayFolder(state)}/record/${service ?? 'nobody'}.log`;
+}
