@@ -18,6 +18,7 @@ import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Cursor } from '../store/contract.ts';
 import { createScratch, type Scratch } from '../testing/scratch.ts';
+import { keepsTheSourceContract } from '../testing/source-contract.ts';
 import { SourceRig } from '../testing/source-rig.ts';
 import { createFileSource, type FileSourceOptions } from './file.ts';
 
@@ -52,6 +53,18 @@ async function follow(options: Partial<FileSourceOptions> = {}, cursor: Cursor |
 function isBlind(rig: SourceRig): boolean {
   return rig.sights.at(-1)?.kind === 'blind';
 }
+
+keepsTheSourceContract('file', () => {
+  const own = createScratch();
+  own.write('app.log', '');
+  const options = { id: 'file:test', service: null, pollMs: 20 };
+  return {
+    source: createFileSource({ ...options, patterns: [own.path('app.log')] }),
+    absent: createFileSource({ ...options, patterns: [own.path('none.log')] }),
+    write: (line) => appendFileSync(own.path('app.log'), `${line}\n`),
+    close: () => own.close(),
+  };
+});
 
 describe('links', () => {
   it('may be pointed at another file: the old one is read to its end, the new one from its start', async () => {

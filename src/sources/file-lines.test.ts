@@ -176,11 +176,7 @@ describe('monsters', () => {
 describe('the cutter', () => {
   /** Feeds the bytes in pieces, as a file that grows would show them. */
   function cut(bytes: Buffer, sizes: readonly number[]): { text: string; startByte: number; startLine: number }[] {
-    const cutter = new Cutter(
-      firstPlace({ dev: 1, ino: 1, size: 0, mtimeMs: 0, links: 1 }),
-      Buffer.alloc(0),
-      Buffer.alloc(0),
-    );
+    const cutter = new Cutter(firstPlace({ dev: 1, ino: 1, birthMs: 0 }), Buffer.alloc(0), Buffer.alloc(0));
     const given: { text: string; startByte: number; startLine: number }[] = [];
     let there = 0;
     for (let at = 0; there < bytes.length; at += 1) {

@@ -5,11 +5,15 @@ import type { Config, ServiceConfig } from '../config/contract.ts';
 import { gatewayRecord } from '../core/gateway.ts';
 import type { Run, ServiceProbe, Supervisor } from '../host/contract.ts';
 import type { Source } from './contract.ts';
+import { createDockerSource } from './docker.ts';
 import { createFileSource } from './file.ts';
+import { createJournaldSource } from './journald.ts';
 import { createProcessSource } from './process.ts';
 import { createServiceSource } from './service.ts';
 
+export { createDockerSource } from './docker.ts';
 export { createFileSource } from './file.ts';
+export { createJournaldSource } from './journald.ts';
 export { createProcessSource } from './process.ts';
 export { createServiceSource } from './service.ts';
 
@@ -52,6 +56,8 @@ function sourcesOf(service: ServiceConfig, config: Config, means: SourceMeans): 
         patterns: [gatewayRecord(config.state, service.name)],
       }),
     );
+  if (service.journald) sources.push(createJournaldSource({ service: service.name, unit: service.journald }));
+  if (service.docker) sources.push(createDockerSource({ service: service.name, container: service.docker }));
   if (means.services && (service.health || service.restart))
     sources.push(createServiceSource({ service, probe: means.services, intervalMs: config.checkIntervalMs }));
   return sources;

@@ -53,8 +53,8 @@ export interface ChaosReport {
   readonly gaps: readonly string[];
 }
 
-/** Waits of 20 ms for a reader to commit what is about to be deleted; afterwards it is lost, and will be found so. */
-const PATIENCE = 250;
+/** Waits of 10 ms for a reader to commit what would be deleted. A reader that hangs gets no more chances, but its lines stay. */
+const PATIENCE = 50;
 
 /** Reads with the real file source, commits lines and cursor together, and says nothing else. */
 const READER = `
@@ -169,10 +169,10 @@ class Chaos {
     if (this.#random() * this.#options.goesPerRotation < 1) {
       this.#collect();
       for (let waits = 0; waits < PATIENCE && !log.mayRotate(this.#oracle); waits += 1) {
-        await sleep(20);
+        await sleep(10);
         this.#collect();
       }
-      log.rotate();
+      log.rotate(this.#oracle);
     }
     if (this.#random() < 0.2) await sleep(this.#random() * 4);
   }
@@ -208,7 +208,7 @@ class Chaos {
 
   /** Waits until everything is committed, or nothing has come for a while. */
   async #settle(): Promise<void> {
-    for (let idle = 0; idle < 50 && this.#oracle.missing > 0; idle += 1) {
+    for (let idle = 0; idle < 200 && this.#oracle.missing > 0; idle += 1) {
       const before = this.#oracle.missing;
       await sleep(100);
       this.#collect();
@@ -272,17 +272,18 @@ class ChaosLog {
     if (this.#slow && (this.#slow.goes -= 1) <= 0) this.#endSlow();
   }
 
-  /** The oldest generation may be deleted only when it is committed: what nobody can read is nobody's fault. */
   mayRotate(oracle: Oracle): boolean {
     const oldest = this.#generations.at(-1);
     return this.#generations.length <= this.#keep || !oldest || oracle.hasAll(oldest.numbers);
   }
 
-  rotate(): void {
+  /** The oldest generation is deleted only when it is committed: what nobody can read is nobody's fault. */
+  rotate(oracle: Oracle): void {
     this.#endSlow();
     this.rotations += 1;
     const old = this.#generations[0] as Generation;
-    if (this.#generations.length > this.#keep) rmSync(this.#generations.pop()?.name ?? '', { force: true });
+    const isOneTooMany = this.#generations.length > this.#keep && this.mayRotate(oracle);
+    if (isOneTooMany) rmSync(this.#generations.pop()?.name ?? '', { force: true });
     this.#shift();
     const name =
       this.#way === 'dated' ? `${this.#path}-20260105${String(this.rotations).padStart(6, '0')}` : `${this.#path}.1`;

@@ -41,7 +41,11 @@ export class Archive implements Generation {
   /** Takes over the descriptor of a .gz file. Null (and closed) when it does not hold what was read up to `place`. */
   static async open(fd: number, status: Status, place: Place | null): Promise<Archive | null> {
     const archive = new Archive(fd, status);
-    if (place === null || (await archive.#goTo({ ...place, dev: status.dev, ino: status.ino }))) return archive;
+    if (
+      place === null ||
+      (await archive.#goTo({ ...place, dev: status.dev, ino: status.ino, birthMs: status.birthMs }))
+    )
+      return archive;
     archive.close();
     return null;
   }
@@ -65,6 +69,11 @@ export class Archive implements Generation {
     const reading = this.#cutter.take(this.#waiting);
     this.#waiting = this.#waiting.subarray(this.#cutter.position - before);
     return reading.kind === 'end' && !this.#ended ? { kind: 'more' } : reading;
+  }
+
+  async hasMore(): Promise<boolean> {
+    while (this.#waiting.length === 0 && (await this.#load()));
+    return this.#waiting.length > 0;
   }
 
   finish(): Piece | null {

@@ -106,10 +106,9 @@ export class Cutter {
 
   #advance(data: Buffer, lines: number, encoding: Encoding): void {
     this.#moveOver(data);
-    const { dev, ino, line, headBytes, head } = this.#place;
+    const { line, headBytes, head } = this.#place;
     this.#place = {
-      dev,
-      ino,
+      ...this.#place,
       offset: this.#position,
       line: line === 0 ? 0 : line + lines,
       headBytes: this.#head.length,

@@ -8,6 +8,8 @@ import { join, onDisk, directoryOf, type BytePath } from './byte-path.ts';
 export interface Status {
   readonly dev: number;
   readonly ino: number;
+  /** When the file was made; 0 where the file system does not know. Inodes are used again, this moment is not. */
+  readonly birthMs: number;
   readonly size: number;
   readonly mtimeMs: number;
   readonly links: number;
@@ -21,6 +23,8 @@ export type Opened =
 
 /** The kernel's own limit for links in one path (path_resolution(7)). */
 const MAX_LINKS = 40;
+/** Rotation can exchange a file between our look and our opening, but hardly so often in a row. */
+const MAX_TRIES = 5;
 // A writer's terminal must not become ours, a pipe must not hold us, a link was resolved before.
 const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW | constants.O_NOCTTY;
 
@@ -29,6 +33,14 @@ const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW |
  * owner of what they lead to. The caller closes `fd`.
  */
 export function openRegular(path: BytePath): Opened {
+  for (let tries = 1; ; tries += 1) {
+    const opened = tryOpening(path);
+    if (opened !== 'exchanged') return opened;
+    if (tries === MAX_TRIES) return refused('failed', 'the file was exchanged while it was being opened');
+  }
+}
+
+function tryOpening(path: BytePath): Opened | 'exchanged' {
   try {
     const target = resolve(path);
     if (target.kind === 'refused') return target;
@@ -40,7 +52,19 @@ export function openRegular(path: BytePath): Opened {
 }
 
 export function statusOf(stats: Stats): Status {
-  return { dev: stats.dev, ino: stats.ino, size: stats.size, mtimeMs: stats.mtimeMs, links: stats.nlink };
+  const { dev, ino, birthtimeMs: birthMs, size, mtimeMs, nlink: links } = stats;
+  return { dev, ino, birthMs, size, mtimeMs, links };
+}
+
+/** What tells one file from all others that are there, or were. */
+export interface Identity {
+  readonly dev: number;
+  readonly ino: number;
+  readonly birthMs: number;
+}
+
+export function isSameFile(a: Identity, b: Identity): boolean {
+  return a.ino === b.ino && a.dev === b.dev && (a.birthMs === b.birthMs || a.birthMs === 0 || b.birthMs === 0);
 }
 
 interface Target {
@@ -50,7 +74,7 @@ interface Target {
   readonly linkOwners: ReadonlySet<number>;
 }
 
-function openResolved(target: Target): Opened {
+function openResolved(target: Target): Opened | 'exchanged' {
   const fd = openSync(onDisk(target.path), FLAGS);
   const stats = fstatSync(fd);
   const trusted = [...target.linkOwners].every((uid) => uid === 0 || uid === process.geteuid?.() || uid === stats.uid);
@@ -59,7 +83,7 @@ function openResolved(target: Target): Opened {
   }
   closeSync(fd);
   if (!trusted) return refused('foreign-link', 'a link leads to a file of another user');
-  return refused('failed', 'the file was exchanged while it was being opened');
+  return 'exchanged';
 }
 
 /** The path without links, and who owns the links that were on the way. */

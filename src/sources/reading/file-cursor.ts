@@ -7,12 +7,13 @@ import type { Encoding } from './encoding.ts';
 import type { Place } from './place.ts';
 import type { TrailState } from './trail.ts';
 
-const VERSION = 1;
+const VERSION = 2;
 const SHARES = 64;
 
 type StoredPlace = readonly [
   dev: number,
   ino: number,
+  birthMs: number,
   offset: number,
   line: number,
   headBytes: number,
@@ -94,13 +95,13 @@ function shareOf(path: BytePath): number {
 }
 
 function pack(place: Place): StoredPlace {
-  const { dev, ino, offset, line, headBytes, head, tail, encoding } = place;
-  return [dev, ino, offset, line, headBytes, head, tail, encoding];
+  const { dev, ino, birthMs, offset, line, headBytes, head, tail, encoding } = place;
+  return [dev, ino, birthMs, offset, line, headBytes, head, tail, encoding];
 }
 
 function unpack(stored: StoredPlace): Place {
-  const [dev, ino, offset, line, headBytes, head, tail, encoding] = stored;
-  return { dev, ino, offset, line, headBytes, head, tail, encoding };
+  const [dev, ino, birthMs, offset, line, headBytes, head, tail, encoding] = stored;
+  return { dev, ino, birthMs, offset, line, headBytes, head, tail, encoding };
 }
 
 function isShare(value: unknown): value is Share {
@@ -114,7 +115,7 @@ function isStoredTrail(value: unknown): boolean {
 }
 
 function isStoredPlace(value: unknown): boolean {
-  if (!Array.isArray(value) || value.length !== 8) return false;
-  const numbers = value.slice(0, 5).every((part) => Number.isSafeInteger(part) && (part as number) >= 0);
-  return numbers && value.slice(5).every((part) => typeof part === 'string');
+  if (!Array.isArray(value) || value.length !== 9) return false;
+  const numbers = value.slice(0, 6).every((part) => Number.isFinite(part) && (part as number) >= 0);
+  return numbers && value.slice(6).every((part) => typeof part === 'string');
 }

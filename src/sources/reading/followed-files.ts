@@ -65,6 +65,8 @@ export class FollowedFiles {
   /** What each directory looked like when it was walked. */
   readonly #directories = new Map<BytePath, string>();
   readonly #due = new Set<Followed>();
+  /** To be looked at: once, however many events told so. */
+  readonly #hinted = new Set<Followed>();
   readonly #blind = new Map<string, { readonly reason: string; readonly since: number }>();
   readonly #told: Told[] = [];
   #cursor: FileCursor;
@@ -119,6 +121,8 @@ export class FollowedFiles {
       const told = this.#told.shift();
       if (told) return told;
       if (this.#walkDue) this.#walk(false);
+      for (const hinted of this.#hinted) this.#look(hinted);
+      this.#hinted.clear();
       const [followed] = this.#due;
       if (!followed) return null;
       this.#due.delete(followed);
@@ -237,12 +241,13 @@ export class FollowedFiles {
     const followed =
       this.#followed.get(this.#realPaths.get(path) ?? path) ??
       (base === null ? undefined : this.#followed.get(join(directory, base)));
-    if (followed) this.#look(followed);
+    if (followed) this.#hinted.add(followed);
     else if (what === 'rename') this.#walkDue = true;
     if (followed || this.#walkDue) this.#options.onHint();
   }
 
   #look(followed: Followed): void {
+    if (this.#followed.get(followed.trail.path) !== followed) return;
     followed.trail.look();
     this.#due.add(followed);
   }

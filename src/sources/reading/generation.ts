@@ -12,6 +12,8 @@ export interface Generation {
   read(): Reading | Promise<Reading>;
   /** After `end`: the last line even without its own end; null if there is none. */
   finish(): Piece | null;
+  /** There are bytes behind the place. */
+  hasMore(): boolean | Promise<boolean>;
   place(): Place;
   /** The first bytes of the file (at most 1024), as far as they were read. */
   head(): Buffer;
@@ -48,7 +50,7 @@ export class OpenFile implements Generation {
     readFully(fd, head, head.length, 0);
     readFully(fd, seen, seen.length, place.offset - seen.length);
     if (hashOf(head) !== place.head || hashOf(seen) !== place.tail) return null;
-    const here = { ...place, dev: status.dev, ino: status.ino };
+    const here = { ...place, dev: status.dev, ino: status.ino, birthMs: status.birthMs };
     return new OpenFile(fd, buffer, new Cutter(here, head, seen));
   }
 
@@ -69,6 +71,15 @@ export class OpenFile implements Generation {
     if (data === null) return { kind: 'rewritten' };
     if (data.length > 0) return this.#cutter.take(data);
     return { kind: 'end', partial: this.#cutter.position - this.#cutter.place.offset };
+  }
+
+  /** No byte was taken from it yet. */
+  isUntouched(): boolean {
+    return this.#cutter.position === 0;
+  }
+
+  hasMore(): boolean {
+    return this.status().size > this.#cutter.place.offset;
   }
 
   finish(): Piece | null {

@@ -1,10 +1,10 @@
-// A place in a log that survives restarts: which file it was (device, inode, a hash of its head) and
+// A place in a log that survives restarts: which file it was (device, inode, birth, a hash of its head) and
 // how far it was read (offset, line, a hash of the bytes just before). A name or an inode alone
 // have misled every log reader: inodes are used again, names move on, copies look alike.
 
 import { hash } from 'node:crypto';
 import { readSync } from 'node:fs';
-import type { Status } from './disk.ts';
+import type { Identity, Status } from './disk.ts';
 import { detectEncoding, type Encoding, endOfLastLine } from './encoding.ts';
 import { countLines } from './lines.ts';
 
@@ -15,6 +15,7 @@ export const TAIL_BYTES = 256;
 export interface Place {
   readonly dev: number;
   readonly ino: number;
+  readonly birthMs: number;
   /** Everything before this byte has been given out. */
   readonly offset: number;
   /** Number of the line that begins at `offset`, from 1; 0 when unknown. */
@@ -28,8 +29,8 @@ export interface Place {
 }
 
 /** The first byte of a file. */
-export function firstPlace({ dev, ino }: Status): Place {
-  return { dev, ino, offset: 0, line: 1, headBytes: 0, head: '', tail: '', encoding: 'utf8' };
+export function firstPlace({ dev, ino, birthMs }: Identity): Place {
+  return { dev, ino, birthMs, offset: 0, line: 1, headBytes: 0, head: '', tail: '', encoding: 'utf8' };
 }
 
 /**
@@ -46,7 +47,7 @@ export function lastPlace(fd: number, status: Status, buffer: Buffer, countUpTo:
   const headBytes = Math.min(HEAD_BYTES, offset);
   const head = hashAt(fd, 0, headBytes);
   const tail = hashAt(fd, offset - tailLength(offset), tailLength(offset));
-  return { dev: status.dev, ino: status.ino, offset, line, headBytes, head, tail, encoding };
+  return { ...firstPlace(status), offset, line, headBytes, head, tail, encoding };
 }
 
 function countLinesBefore(fd: number, offset: number, buffer: Buffer): number {

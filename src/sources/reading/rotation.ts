@@ -3,7 +3,7 @@
 
 import { lstatSync, readdirSync } from 'node:fs';
 import { type BytePath, directoryOf, join, nameOf, onDisk } from './byte-path.ts';
-import { type Status, statusOf } from './disk.ts';
+import { type Identity, isSameFile, type Status, statusOf } from './disk.ts';
 
 export interface Rotated {
   readonly path: BytePath;
@@ -73,16 +73,18 @@ function listRotated(path: BytePath): Rotated[] {
     .filter((name) => packingOf(name) === 'none' || !present.has(name.replace(COMPRESSED, '')))
     .map((name) => describe(join(directory, name)))
     .filter((found) => found !== null)
-    .sort((a, b) => olderFirst(a, b));
+    .map((file) => ({ file, number: numberOf(file.path), date: dateOf(file.path) }))
+    .sort(olderFirst)
+    .map(({ file }) => file);
 }
 
-/** Regular files in the directory of `path` that have this device and inode. */
-export function filesWithInode(path: BytePath, dev: number, ino: number): Rotated[] {
+/** Regular files in the directory of `path` that are this one, under whatever name. */
+export function namesOf(path: BytePath, file: Identity): Rotated[] {
   const directory = directoryOf(path);
   return list(directory)
     .map((name) => describe(join(directory, name)))
     .filter((found) => found !== null)
-    .filter(({ status }) => status.ino === ino && status.dev === dev);
+    .filter(({ status }) => isSameFile(status, file));
 }
 
 function list(directory: BytePath): BytePath[] {
@@ -103,11 +105,36 @@ function describe(path: BytePath): Rotated | null {
   }
 }
 
-/** `.2` is older than `.1` whatever their times say; everything else is ordered by its last write. */
-function olderFirst(a: Rotated, b: Rotated): number {
-  const [first, second] = [numberOf(a.path), numberOf(b.path)];
-  if (first !== null && second !== null) return second - first;
-  return a.status.mtimeMs - b.status.mtimeMs || (a.path < b.path ? -1 : 1);
+interface Named {
+  readonly file: Rotated;
+  readonly number: number | null;
+  readonly date: readonly number[] | null;
+}
+
+/**
+ * `.2` is older than `.1`, and a later date newer, whatever their times say: a slow writer may have come back to the
+ * older one. Everything else is ordered by its last write.
+ */
+function olderFirst(a: Named, b: Named): number {
+  if (a.number !== null && b.number !== null) return b.number - a.number;
+  const dates = compareDates(a.date, b.date);
+  if (dates !== 0) return dates;
+  return a.file.status.mtimeMs - b.file.status.mtimeMs || (a.file.path < b.file.path ? -1 : 1);
+}
+
+/** The numbers of a name that has a time in it, year first: `app.log-20260102`, `app-2026-01-02.3.log`, `app.log.1767225600`; else null. */
+function dateOf(path: BytePath): readonly number[] | null {
+  const match = /[._-]((?:(?:19|20)\d\d[._-]\d\d|\d{6})[\dT:._+-]*?)(?:\.[a-z]\w*)*$/i.exec(nameOf(path));
+  return match?.[1]?.match(/\d+/g)?.map(Number) ?? null;
+}
+
+function compareDates(a: readonly number[] | null, b: readonly number[] | null): number {
+  if (!a || !b) return 0;
+  for (let at = 0; at < Math.max(a.length, b.length); at += 1) {
+    const order = (a[at] ?? -1) - (b[at] ?? -1);
+    if (order !== 0) return order;
+  }
+  return 0;
 }
 
 function numberOf(path: BytePath): number | null {

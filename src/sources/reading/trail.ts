@@ -4,13 +4,13 @@
 import { closeSync, statSync } from 'node:fs';
 import { Archive } from './archive.ts';
 import { type BytePath, directoryOf, onDisk, shown } from './byte-path.ts';
-import { findContent, grownSince, knownCopies, nextUnread } from './catch-up.ts';
+import { findContent, grownSince, type Known, knownCopies, nextUnread, openFirst, type Unread } from './catch-up.ts';
 import type { Reading } from './cutter.ts';
-import { describeDirectory, openRegular, type Refusal, refusalOf, type Status } from './disk.ts';
+import { describeDirectory, isSameFile, openRegular, type Refusal, refusalOf, type Status, statusOf } from './disk.ts';
 import { type Generation, OpenFile } from './generation.ts';
 import type { Piece } from './lines.ts';
 import { isDistinctive, lastPlace, type Place, readFully } from './place.ts';
-import { rotatedFiles } from './rotation.ts';
+import { type Rotated, rotatedFiles } from './rotation.ts';
 
 /** What is stored of a trail. */
 export interface TrailState {
@@ -18,7 +18,7 @@ export interface TrailState {
   readonly place: Place | null;
   /** Generations read to their end, oldest first: never read again, except for lines that a slow writer adds. */
   readonly history: readonly Place[];
-  /** Last change of the live file when we last saw it: rotated files changed since may be unread. File system time, ms. */
+  /** Last change of the live file when we last read it: rotated files changed since may be unread. File system time, ms. */
   readonly floor: number;
 }
 
@@ -56,14 +56,16 @@ const VAIN_SEARCHES = 3;
 /** So many equal bytes at the beginning of two logs mean that one is a copy of the other. */
 const COPY_BYTES = 64;
 
-const NOTHING: Step = { kind: 'nothing' };
+const NOTHING: Extract<Step, { kind: 'nothing' }> = { kind: 'nothing' };
 const AGAIN: Step = { kind: 'again' };
 
 /** A finished generation that a slow writer may still hold. */
 interface Late {
-  readonly file: OpenFile;
+  readonly file: Generation;
   place: Place;
   idleSince: number;
+  /** When it had last been written to when it was last found read to its end; file system time, ms. */
+  readTo: number;
 }
 
 interface Successor {
@@ -86,9 +88,15 @@ export class Trail {
   #idleSince: number;
   #late: Late[] = [];
   #behindBytes = 0;
+  /** Set until the generations that may have grown while nobody looked have been searched for. */
+  #resumeFrom: number | null = null;
+  /** Rotated files known to be read to their end, by what would change if they were written to. */
+  readonly #done = new Set<string>();
   /** What the directory looked like when it was searched for unread files in vain, and how often. */
   #searched = { directory: '', times: 0 };
   readonly #unreadable = new Set<BytePath>();
+  /** Unread files that come after the one being read, as the last search found them. */
+  #upcoming: readonly Rotated[] = [];
   /** Set while the descriptor of an idle file is given back. */
   #resting: { readonly size: number; readonly mtimeMs: number } | null = null;
 
@@ -106,7 +114,9 @@ export class Trail {
   }
 
   state(): TrailState {
-    return { place: this.#place, history: this.#history, floor: this.#floor };
+    // What late writers added is dealt with only when it was read.
+    const floor = Math.min(this.#floor, this.#resumeFrom ?? this.#floor, ...this.#late.map((late) => late.readTo));
+    return { place: this.#place, history: this.#history, floor };
   }
 
   /** Bytes that were there at the last look and had not been read. */
@@ -125,7 +135,7 @@ export class Trail {
 
   /** How far this file was read, if it is the one being read or one that was read before. Content has to confirm it. */
   placeOf(status: Status): Place | null {
-    return [this.#place, ...this.#history].find((place) => isAt(place, status)) ?? null;
+    return [this.#place, ...this.#history].find((place) => place !== null && isSameFile(place, status)) ?? null;
   }
 
   /** True when an open file begins with what is being read here: a copy that rotation makes. */
@@ -137,10 +147,11 @@ export class Trail {
 
   /** Another trail goes on with this file: it was moved there. */
   handAway(status: Status): void {
-    for (const late of this.#late.filter((one) => isAt(one.place, status))) this.#release(late);
-    if (!this.#place || !isAt(this.#place, status)) return;
+    for (const late of this.#late.filter((one) => isSameFile(one.place, status))) this.#release(late);
+    if (!this.#place || !isSameFile(this.#place, status)) return;
     this.#drop();
-    this.#forgetPlace(this.#place);
+    this.#remember(this.#place);
+    this.#place = null;
   }
 
   /**
@@ -154,7 +165,7 @@ export class Trail {
     const place = lastPlace(opened.fd, opened.status, buffer, countUpTo);
     this.#adopt(OpenFile.fromPlace(opened.fd, opened.status, buffer, place), true);
     const rotated = rotatedFiles(this.path);
-    this.#floor = Math.max(opened.status.mtimeMs, ...rotated.map((file) => file.status.mtimeMs)) + 1;
+    this.#floor = Math.max(opened.status.mtimeMs, ...rotated.map(settledAt)) + 1;
     for (const file of rotated.filter(({ packing }) => packing === 'none').slice(-HISTORY)) {
       const old = openRegular(file.path);
       if (old.kind === 'refused') continue;
@@ -164,21 +175,18 @@ export class Trail {
     return place.line === 0 ? 0 : place.offset;
   }
 
-  /** Reopens rotated files that have grown while nobody looked. Call once for a trail that was stored. */
+  /** Reopens, at the next step, rotated files that have grown while nobody looked. Call once for a trail that was stored. */
   resumeLate(): void {
-    if (this.#history.length === 0) return;
-    for (const [file, place] of grownSince(this.path, this.#history, this.#options.buffer)) {
-      this.#late.push({ file, place, idleSince: this.#options.now() });
-    }
+    if (this.#history.length > 0) this.#resumeFrom = this.#floor;
   }
 
   /** Compares the path with what is being read. Call when something was renamed, and from time to time. */
   look(): void {
     try {
       const stats = statSync(onDisk(this.path), { throwIfNoEntry: false });
-      this.#live = stats !== undefined && isAt(this.#place, stats);
+      this.#live = stats !== undefined && this.#place !== null && isSameFile(this.#place, statusOf(stats));
+      if (!this.#live) this.#resting = null;
       if (!stats || !this.#live) return;
-      this.#floor = stats.mtimeMs;
       this.#behindBytes = Math.max(0, stats.size - (this.#place?.offset ?? 0));
       if (stats.size !== this.#resting?.size || stats.mtimeMs !== this.#resting.mtimeMs) this.#resting = null;
     } catch (error) {
@@ -192,9 +200,10 @@ export class Trail {
     this.#failure = null;
     if (failure !== null) return { kind: 'gap', reason: `a compressed older file is damaged: ${failure}` };
     try {
+      if (this.#resumeFrom !== null) await this.#findLate(this.#resumeFrom);
       const step = await this.#step();
       if (step.kind !== 'nothing' && step.kind !== 'refused') return step;
-      return this.#lateStep() ?? step;
+      return (await this.#lateStep()) ?? step;
     } catch (error) {
       // A file system that fails under our hands (a network share, a dying disk): looked for again later.
       this.#drop();
@@ -216,10 +225,44 @@ export class Trail {
     for (const late of this.#late.splice(0)) late.file.close();
   }
 
+  async #findLate(floor: number): Promise<void> {
+    for (const [file, place] of await grownSince(this.path, this.#history, floor, this.#options.buffer)) {
+      // The one being read has its own place.
+      if (this.#place && isSameFile(this.#place, file.place())) file.close();
+      else this.#late.push({ file, place, idleSince: this.#options.now(), readTo: floor });
+    }
+    this.#resumeFrom = null;
+  }
+
   async #step(): Promise<Step> {
     if (this.#resting) return NOTHING;
     if (!this.#generation) return this.#begin();
-    return this.#take(await this.#generation.read());
+    if (!this.#live || !(this.#generation instanceof OpenFile)) return this.#take(await this.#generation.read());
+    return this.#readLive(this.#generation);
+  }
+
+  async #readLive(generation: OpenFile): Promise<Step> {
+    const { mtimeMs: writtenAt } = generation.status();
+    const isFirst = generation.isUntouched();
+    const reading = generation.read();
+    // The bytes before are still those we know: until then nothing else had been written under this path.
+    const isConfirmed = reading.kind !== 'rewritten' && this.#place !== null && this.#place.offset > 0;
+    if (isConfirmed) this.#floor = Math.max(this.#floor, writtenAt);
+    if (isFirst && reading.kind !== 'end') {
+      // Nothing tells these first bytes from what stood there before: it may have been copied and truncated since the
+      // file was opened. What was rotated until now can be seen now.
+      const unread = await this.#unread(generation.status());
+      if (unread.kind === 'busy') {
+        this.#drop();
+        this.#place = null;
+        return NOTHING;
+      }
+      if (unread.kind === 'found') {
+        this.#drop();
+        return this.#adopt(unread.generation, false);
+      }
+    }
+    return this.#take(reading);
   }
 
   async #take(reading: Reading): Promise<Step> {
@@ -241,10 +284,12 @@ export class Trail {
   /** Nothing is open: find where to go on. */
   async #begin(): Promise<Step> {
     const place = this.#place;
-    if (place === null) return this.#openSuccessor();
+    // Of which nothing was read is like any other unread one.
+    if (place?.offset === 0) this.#place = null;
+    if (place === null || place.offset === 0) return this.#openSuccessor();
     const opened = openRegular(this.path);
     if (opened.kind === 'open') {
-      const maySame = isAt(place, opened.status) || isDistinctive(place);
+      const maySame = isSameFile(place, opened.status) || isDistinctive(place);
       const file = maySame && OpenFile.fromPlace(opened.fd, opened.status, this.#options.buffer, place);
       if (file) return this.#adopt(file, true);
       closeSync(opened.fd);
@@ -254,9 +299,10 @@ export class Trail {
     const moved = await findContent(this.path, place, this.#options.buffer);
     if (moved) return this.#adopt(moved, false);
     if (opened.kind === 'refused') return opened;
-    this.#forgetPlace(place);
-    const reason = 'the file that was being read is gone: what was written to it last may be missing';
-    return place.offset > 0 ? { kind: 'gap', reason } : AGAIN;
+    // A disk that comes back shows the same file; one that was truncated has nothing of what was read.
+    if (!isSameFile(opened.status, place)) this.#remember(place);
+    this.#place = null;
+    return { kind: 'gap', reason: 'the file that was being read is gone: what was written to it last may be missing' };
   }
 
   /** Truncated, or overwritten. What we had not read may still stand in a copy. */
@@ -267,7 +313,7 @@ export class Trail {
     this.#drop();
     const copy = await findContent(this.path, place, this.#options.buffer);
     if (copy) return this.#adopt(copy, false);
-    this.#forgetPlace(place);
+    this.#place = null;
     const lost = this.#behindBytes;
     this.#behindBytes = 0;
     const next = await this.#openSuccessor();
@@ -282,26 +328,19 @@ export class Trail {
   }
 
   /** What has to be read after the generation that has ended. */
-  async #successor(): Promise<Successor | Extract<Step, { kind: 'refused' | 'gap' }>> {
-    const { buffer } = this.#options;
+  async #successor(): Promise<Successor | Extract<Step, { kind: 'refused' | 'gap' | 'nothing' }>> {
     const opened = openRegular(this.path);
     const status = opened.kind === 'open' ? opened.status : null;
     if (opened.kind === 'refused' && (opened.why !== 'absent' || this.#isSearched())) return opened;
-    const isOpen = (other: Status) => isAt(this.#place, other) || this.#late.some((late) => isAt(late.place, other));
-    const isReported = (path: BytePath) => this.#unreadable.has(path);
-    const known = {
-      live: status,
-      last: this.#place,
-      history: this.#history,
-      floor: this.#floor,
-      isOpen,
-      isReported,
-    };
-    const unread = await nextUnread(this.path, known, buffer);
+    const unread = await this.#unread(status);
     if (unread.kind === 'found') {
       if (opened.kind === 'open') closeSync(opened.fd);
       this.#searched = { directory: '', times: 0 };
       return { generation: unread.generation, live: false, empty: false };
+    }
+    if (unread.kind === 'busy') {
+      if (opened.kind === 'open') closeSync(opened.fd);
+      return NOTHING;
     }
     if (unread.kind === 'unreadable') {
       if (opened.kind === 'open') closeSync(opened.fd);
@@ -310,6 +349,26 @@ export class Trail {
     }
     if (opened.kind === 'refused') return opened;
     return this.#liveSuccessor(opened.fd, opened.status);
+  }
+
+  async #unread(live: Status | null): Promise<Unread> {
+    const { buffer } = this.#options;
+    const held = this.#late.map((late) => late.place);
+    if (this.#generation && this.#place) held.push(this.#place);
+    const known: Known = {
+      live,
+      held,
+      history: this.#history,
+      floor: this.state().floor,
+      done: this.#done,
+      isReported: (path) => this.#unreadable.has(path),
+    };
+    // Far behind, the next ones are known already.
+    const next = await openFirst(this.#upcoming, known, buffer);
+    const isKnown = next !== 'moved' && next.kind === 'found';
+    const found = isKnown ? next : await nextUnread(this.path, known, buffer);
+    this.#upcoming = found.kind === 'found' ? found.next : [];
+    return found;
   }
 
   /** While nothing stands under the path, an unchanged directory need not be searched again; its clock is coarse, though. */
@@ -323,7 +382,7 @@ export class Trail {
   #liveSuccessor(fd: number, status: Status): Successor {
     const { buffer } = this.#options;
     // A link that was pointed elsewhere and back again shows a file we have read.
-    const before = this.#history.find((place) => isAt(place, status)) ?? this.#options.claim(fd, status);
+    const before = this.#history.find((place) => isSameFile(place, status)) ?? this.#options.claim(fd, status);
     const again = before ? OpenFile.fromPlace(fd, status, buffer, before) : null;
     return { generation: again ?? OpenFile.fromStart(fd, status, buffer), live: true, empty: status.size === 0 };
   }
@@ -366,7 +425,7 @@ export class Trail {
     this.#remember(place);
     this.#generation = null;
     if (generation instanceof OpenFile) {
-      this.#late.push({ file: generation, place, idleSince: this.#options.now() });
+      this.#late.push({ file: generation, place, idleSince: this.#options.now(), readTo: this.#floor });
     } else {
       if (generation instanceof Archive) this.#failure = generation.failure;
       generation.close();
@@ -375,9 +434,10 @@ export class Trail {
     return piece ?? { bytes: new Uint8Array(0), startByte: offset, startLine: line, cutBytes: 0, final: true };
   }
 
-  #lateStep(): Step | null {
+  async #lateStep(): Promise<Step | null> {
     for (const late of this.#late) {
-      const reading = late.file.read();
+      const writtenAt = late.file instanceof OpenFile ? late.file.status().mtimeMs : Number.POSITIVE_INFINITY;
+      const reading = await late.file.read();
       if (reading.kind === 'more') return AGAIN;
       if (reading.kind === 'piece') {
         const { place } = late;
@@ -386,8 +446,10 @@ export class Trail {
         this.#history = this.#history.map((known) => (known === place ? late.place : known));
         return { kind: 'piece', stream: `${this.stream} (rotated)`, piece: reading.piece };
       }
+      late.readTo = writtenAt;
       const idleMs = this.#options.now() - late.idleSince;
-      if (reading.kind === 'rewritten' || idleMs > this.#options.lingerMs) return this.#release(late);
+      if (reading.kind === 'rewritten' || late.file instanceof Archive || idleMs > this.#options.lingerMs)
+        return this.#release(late);
     }
     return null;
   }
@@ -406,13 +468,9 @@ export class Trail {
     return AGAIN;
   }
 
-  #forgetPlace(place: Place): void {
-    this.#remember(place);
-    this.#place = null;
-  }
-
   #remember(...places: readonly Place[]): void {
-    this.#history = [...this.#history, ...places].slice(-HISTORY);
+    const others = this.#history.filter((known) => !places.some((place) => isSameFile(known, place)));
+    this.#history = [...others, ...places].slice(-HISTORY);
   }
 
   #drop(): void {
@@ -421,11 +479,7 @@ export class Trail {
   }
 }
 
-interface Identity {
-  readonly dev: number;
-  readonly ino: number;
-}
-
-function isAt(place: Identity | null, file: Identity): boolean {
-  return place !== null && place.ino === file.ino && place.dev === file.dev;
+/** When a rotated file had its last write, at the latest: packers round it down. */
+function settledAt({ status, packing }: Rotated): number {
+  return status.mtimeMs + (packing === 'none' ? 0 : 1_000);
 }
