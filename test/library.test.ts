@@ -7,15 +7,15 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 
-type Library = typeof import('../src/index.ts');
+import type * as Library from '../src/index.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-let library: Library;
+let library: typeof Library;
 let folder = '';
 
 beforeAll(async () => {
   execFileSync('sh', [join(root, 'scripts/setup.sh')], { stdio: 'ignore' });
-  library = (await import(pathToFileURL(join(root, 'dist/index.js')).href)) as Library;
+  library = (await import(pathToFileURL(join(root, 'dist/index.js')).href)) as typeof Library;
 }, 600_000);
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'selfheal-library-'));
