@@ -34,6 +34,9 @@ const CAUSE =
 const NODE_SITE =
   /^(?:\/|[A-Za-z]:\\|file:\/\/|node:|internal\/|\[eval\]|evalmachine|undefined)[^\s:]{0,400}(?::[^\s:\d]{1,40})?:\d+$/;
 const NODE_TAIL = /^(?:Node\.js v\d|\}|\]|- \/|- [A-Za-z]:\\|\(Use `node --trace|\s*\^+\s*$)/;
+/** What Node prints of an error besides its stack. */
+const NODE_MORE =
+  /^ {2,8}(?:errno|code|syscall|address|port|path|hostname|requireStack|spawnargs|cmd|dest|status|info|errors|cause)\b|^\}$|^- \//;
 const GO_OPENS = /^(?:panic: |fatal error: |unexpected fault address|SIGSEGV: |runtime: goroutine stack exceeds)/;
 const GO_PART =
   /^(?:goroutine \d+ |\[signal |[\w./*()-]+\([^)]{0,300}\)?(?: \+0x[0-9a-f]+)?$|created by |exit status \d+|rax |\[recovered\]|\t?panic: |runtime\.|main\.|\.\.\.additional frames|\s+\/)/;
@@ -96,6 +99,8 @@ export function continues(state: Report, line: string): boolean {
     case 'go':
       return GO_PART.test(text) || RUST_PART.test(text) || FRAME.test(text) || indented(text);
     case 'v8':
+      // The next process dies the same way.
+      if (text.startsWith('<--- Last few GCs')) return false;
       return V8_PART.test(text);
     case 'git':
       return GIT_PART.test(text) || indented(text);
@@ -113,8 +118,10 @@ export function continues(state: Report, line: string): boolean {
 /** True for a line that foreign records may have cut off from this report: only what can be nothing else comes back. */
 export function resumes(state: Report, line: string): boolean {
   if (!mayBeCut(state)) return false;
-  if (state.kind === 'frames')
-    return isFrame(line) ? shapeOf(line) === state.shape && continues(state, line) : CAUSE.test(line);
+  if (state.kind === 'frames') {
+    if (isFrame(line)) return (state.shape ?? shapeOf(line)) === shapeOf(line) && continues(state, line);
+    return CAUSE.test(line) || ((state.shape ?? 'at') === 'at' && NODE_MORE.test(line) && continues(state, line));
+  }
   if (state.kind === 'git') return !indented(line) && continues(state, line);
   return continues(state, line);
 }
