@@ -14,6 +14,7 @@ import { incidentRow, type Incident, type IncidentStateName } from '../core/inci
 import type { Severity } from '../core/words.ts';
 import type { Breaker } from '../engine/guards.ts';
 import { summarise } from '../engine/ledger.ts';
+import { trustTable } from '../engine/trust.ts';
 import { isPaused, VALUE_KEYS, type BlindStreams, type Cycle, type Pause } from '../store/contract.ts';
 import type { OperationsDeps } from './deps.ts';
 
@@ -115,7 +116,8 @@ export class Questions {
   async history(options: { readonly limit?: number } = {}) {
     const all = await this.#d.store.ledger({});
     const rows = [...all].sort((a, b) => b.outcome.at - a.outcome.at).slice(0, options.limit ?? 50);
-    return { rows, summary: summarise(all) };
+    const trust = this.#d.config.trust === 'earned' ? trustTable(all, this.#d.clock.now()) : null;
+    return { rows, summary: summarise(all), trust };
   }
 
   async incidents(options: { readonly all?: boolean } = {}) {
