@@ -6,6 +6,7 @@ import type { IncidentRow, Sample } from './core/incident.ts';
 import type { CheckResult, Plan } from './core/plan.ts';
 import type { ErrorType, Severity } from './core/words.ts';
 import type { FixSummary } from './engine/ledger.ts';
+import type { TrustRow } from './engine/trust.ts';
 import type { JournalEntry, LedgerRow, TimelineEntry } from './store/contract.ts';
 
 /** Who asks: stored with every decision. `telegram:123456789`, `cli:root`. */
@@ -74,6 +75,8 @@ export interface ErrorsAnswer {
   readonly byType: Readonly<Partial<Record<ErrorType, number>>>;
   readonly incidents: readonly IncidentRow[];
 }
+
+export type { TrustRow };
 
 export interface ReportAnswer {
   readonly errors: ErrorsAnswer;

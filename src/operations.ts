@@ -18,6 +18,7 @@ import { Questions } from './asking/questions.ts';
 import { Wishes } from './asking/wishes.ts';
 import type { IncidentRow } from './core/incident.ts';
 import type { FixSummary } from './engine/ledger.ts';
+import type { TrustRow } from './engine/trust.ts';
 import type { LedgerRow } from './store/contract.ts';
 
 export type * from './answers.ts';
@@ -33,9 +34,12 @@ export interface Operations {
   report(): Promise<ReportAnswer>;
   /** Heals one incident or all fixable ones; waits until each has an outcome, asks, or `signal` aborts. */
   fix(id: string | null, by: Person, signal?: AbortSignal): Promise<FixAnswer>;
-  history(options?: {
-    readonly limit?: number;
-  }): Promise<{ readonly rows: readonly LedgerRow[]; readonly summary: FixSummary }>;
+  history(options?: { readonly limit?: number }): Promise<{
+    readonly rows: readonly LedgerRow[];
+    readonly summary: FixSummary;
+    /** What fixes have earned on services; null unless the configuration says `trust: earned`. */
+    readonly trust: readonly TrustRow[] | null;
+  }>;
   /** Open ones, or all. Newest first. */
   incidents(options?: { readonly all?: boolean }): Promise<readonly IncidentRow[]>;
   incident(id: string): Promise<IncidentDetail | null>;

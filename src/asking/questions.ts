@@ -15,6 +15,7 @@ import type { GatewayReport, ModelRoute } from '../core/gateway.ts';
 import type { Severity } from '../core/words.ts';
 import type { Breaker } from '../engine/guards.ts';
 import { summarise } from '../engine/ledger.ts';
+import { trustTable } from '../engine/trust.ts';
 import { isPaused, VALUE_KEYS, type BlindStreams, type Cycle, type Pause } from '../store/contract.ts';
 import type { OperationsDeps } from './deps.ts';
 
@@ -120,7 +121,8 @@ export class Questions {
   async history(options: { readonly limit?: number } = {}) {
     const all = await this.#d.store.ledger({});
     const rows = [...all].sort((a, b) => b.outcome.at - a.outcome.at).slice(0, options.limit ?? 50);
-    return { rows, summary: summarise(all) };
+    const trust = this.#d.config.trust === 'earned' ? trustTable(all, this.#d.clock.now()) : null;
+    return { rows, summary: summarise(all), trust };
   }
 
   async incidents(options: { readonly all?: boolean } = {}) {

@@ -1,6 +1,7 @@
 // `health`, `errors`, `report`, `history` and `fix`: the chat commands, in a terminal.
 
 import { errorsLines, fixLines, healthLines, reportLines } from '../chat/render.ts';
+import type { TrustRow } from '../answers.ts';
 import { answer } from './answer.ts';
 import { ask, type CliContext, type CommonOptions, EXIT, type Exit, note, UsageError } from './context.ts';
 import { ledgerTable } from './render.ts';
@@ -37,13 +38,19 @@ export function report(context: CliContext, options: CommonOptions): Promise<Exi
 export function history(context: CliContext, options: CommonOptions & { readonly limit: number }): Promise<Exit> {
   return ask(context, options, async (operations) => {
     const found = await operations.history({ limit: options.limit });
-    await answer(context, options, found, ({ rows, summary }, look) => [
+    await answer(context, options, found, ({ rows, summary, trust }, look) => [
       `Attempted ${summary.totalFixesAttempted}, successful ${summary.successful}, failed ${summary.failed}, inconclusive ${summary.inconclusive}`,
       `Success rate ${Math.round(summary.successRate * 100)} %`,
       ...(rows.length > 0 ? ['', ...ledgerTable(rows, look)] : []),
+      ...(trust && trust.length > 0 ? ['', 'Trust that was earned', ...trust.map(trustLine)] : []),
     ]);
     return EXIT.ok;
   });
+}
+
+function trustLine({ service, fix, successes, trials, lowerBound, harmed }: TrustRow): string {
+  const since = harmed === null ? '' : ` since the repair of incident ${harmed} did harm or was taken back`;
+  return `  ${fix} on ${service}: ${successes} of ${trials} proven${since}, lower bound ${Math.round(lowerBound * 100)} %`;
 }
 
 export function fix(context: CliContext, id: string | null, options: CommonOptions): Promise<Exit> {

@@ -62,6 +62,7 @@ export async function assemble(
     notifyOnFix: own.notify_on_fix ?? true,
     notifyOnCritical: own.notify_on_critical ?? true,
     autoFixTypes: own.auto_fix_types ?? null,
+    ...(own.trust === undefined ? {} : { trust: own.trust }),
     state,
     services,
     telegram: settings.telegram ? telegramOf(settings.telegram) : null,

@@ -32,6 +32,8 @@ export interface Config {
   readonly notifyOnCritical: boolean;
   /** Types that may be fixed without asking; null: all (each fix's own autonomy decides). */
   readonly autoFixTypes: readonly ErrorType[] | null;
+  /** `earned`: autonomy follows the ledger of each fix and service. Absent: as configured. */
+  readonly trust?: 'configured' | 'earned';
   /** Absolute path of the state folder (0700). */
   readonly state: string;
   readonly services: readonly ServiceConfig[];

@@ -35,6 +35,14 @@ const selfHealing = z.strictObject({
   notify_on_critical: flag
     .optional()
     .describe('Tell the owner at once about critical and high severity. Default: `true`.'),
+  trust: z
+    .enum(['configured', 'earned'])
+    .optional()
+    .describe(
+      'Whether the autonomy of a fix changes with what became of it on a service. `earned`: it rises from suggest to approve ' +
+        'to auto with proven repairs (lower end of the 95 % Wilson interval at least 50 %, then 80 %), and asks again at ' +
+        'once after a repair that was taken back or could not be. Default: `configured`, it never changes.',
+    ),
   auto_fix_types: z
     .array(z.enum(ERROR_TYPES))
     .optional()

@@ -16,6 +16,8 @@ export interface Outcome {
   /** Epoch milliseconds. */
   readonly at: number;
   readonly plan: string | null;
+  /** The person who took a repair back that had been proven or was being watched. */
+  readonly undoneBy?: string;
   /** For `rollback-failed`: what a person must do by hand. */
   readonly byHand?: string;
 }

@@ -152,7 +152,7 @@ export class AutoFixer {
     if (!incident || !plan) return null;
     const answer = await this.#deps.hands(plan.id, 'undo', signal);
     if (answer.kind !== 'finished') return null;
-    const outcome = { ...answer.outcome, reason: `${answer.outcome.reason} (asked by ${by})` };
+    const outcome = { ...answer.outcome, undoneBy: by, reason: `${answer.outcome.reason} (asked by ${by})` };
     await this.#finish(incident, plan, outcome, null);
     return outcome;
   }

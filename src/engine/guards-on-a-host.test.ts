@@ -65,6 +65,56 @@ describe('autonomy', () => {
   });
 });
 
+describe('trust that is earned', () => {
+  async function repairs(rig: HealRig, times: number): Promise<void> {
+    for (let n = 0; n < times; n += 1) {
+      rig.clock.advance(HOUR_MS);
+      const at = rig.clock.now();
+      const outcome = { kind: 'fixed' as const, reason: '', evidence: [], at, plan: `0-${n}` };
+      const row = {
+        plan: `0-${n}`,
+        incident: '0',
+        service: 'agent',
+        fix: 'mend',
+        family: 'restore-config',
+        startedAt: at,
+      };
+      await rig.store.addLedger({ ...row, outcome });
+    }
+    rig.clock.advance(25 * HOUR_MS);
+  }
+  const suggested = { services: { agent: { fixes: { 'restore-config': 'suggest' as const } } } };
+
+  it('lets a suggested fix ask after 4 proven repairs, and run by itself after 16', async () => {
+    const rig = await rigOf({ ...suggested, config: { trust: 'earned' } });
+    await repairs(rig, 4);
+    const asks = await rig.step(await rig.incident({ fingerprint: nth(1) }));
+    expect(asks?.state.name).toBe('awaiting-approval');
+    expect((await rig.store.plan(asks?.plan ?? ''))?.decision.reason).toMatch(/4 of 4 repairs proven/);
+    await repairs(rig, 16);
+    const healed = await rig.toTheEnd(await rig.incident({ fingerprint: nth(2) }));
+    expect(healed.outcome?.kind).toBe('fixed');
+    expect((await rig.store.plan(healed.plan ?? ''))?.decision.reason).toMatch(/16 of 16 repairs proven/);
+  });
+
+  it('is lost at once when a person takes a repair back', async () => {
+    const rig = await rigOf({ config: { trust: 'earned' } });
+    const id = await rig.incident({ fingerprint: nth(1) });
+    expect((await rig.toTheEnd(id)).outcome?.kind).toBe('fixed');
+    expect((await rig.fixer.rollBack(id, 'cli:me', new AbortController().signal))?.kind).toBe('rolled-back');
+    expect(rig.content()).toBe(BROKEN);
+    const next = await rig.step(await rig.incident({ fingerprint: nth(2) }));
+    expect(next?.state.name).toBe('awaiting-approval');
+    expect((await rig.store.plan(next?.plan ?? ''))?.decision.reason).toMatch(/taken back by a person/);
+  });
+
+  it('is not asked for unless the owner says so', async () => {
+    const rig = await rigOf(suggested);
+    await repairs(rig, 30);
+    expect((await rig.step(await rig.incident()))?.state.name).toBe('needs-human');
+  });
+});
+
 describe('attempts', () => {
   it('are stored before anything is touched', async () => {
     const rig = await rigOf();

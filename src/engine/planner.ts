@@ -10,6 +10,7 @@ import type { Diagnosis, Fix, Proposal } from '../fixes/contract.ts';
 import type { Probe } from '../host/contract.ts';
 import { isPaused, PAUSE_FILE, VALUE_KEYS, type LedgerRow, type Pause, type Store } from '../store/contract.ts';
 import { objection, type Breaker } from './guards.ts';
+import { earnedTrust, TRUST_HORIZON_MS, type Trust } from './trust.ts';
 import { causeOf, healedWith, type Repaired } from './inhibition.ts';
 
 /** What the planner makes of an incident. */
@@ -60,6 +61,8 @@ interface Offer {
   readonly fix: Fix;
   readonly proposal: Proposal;
   readonly autonomy: Autonomy;
+  /** Why it may go further, or less far, than configured. */
+  readonly because: string | null;
   readonly askBecause: string | null;
 }
 
@@ -132,7 +135,7 @@ export class Planner {
 
   /** What the guards and the fix itself say to one fix for one incident. */
   async #ask(fix: Fix, incident: Incident, service: ServiceConfig, options: ConsiderOptions): Promise<Answer> {
-    const autonomy = this.#autonomy(fix, service);
+    const { autonomy, reason: because } = await this.#autonomy(fix, service);
     if (autonomy === 'off') return { kind: 'no', said: 'switched off for this service' };
     const guard = await this.#object(incident, fix, autonomy, options);
     const said = guard?.reason ?? '';
@@ -151,7 +154,7 @@ export class Planner {
         };
       case 'ask':
       case undefined:
-        return this.#answerOf(fix, incident, service, { autonomy, askBecause: guard?.reason ?? null });
+        return this.#answerOf(fix, incident, service, { autonomy, because, askBecause: guard?.reason ?? null });
     }
   }
 
@@ -159,7 +162,7 @@ export class Planner {
     fix: Fix,
     incident: Incident,
     service: ServiceConfig,
-    freedom: Pick<Offer, 'autonomy' | 'askBecause'>,
+    freedom: Pick<Offer, 'autonomy' | 'because' | 'askBecause'>,
   ): Promise<Answer> {
     const diagnosis = await this.#diagnose(fix, incident, service);
     switch (diagnosis.kind) {
@@ -223,8 +226,12 @@ export class Planner {
     return [...own, ...symptoms];
   }
 
-  #autonomy(fix: Fix, service: ServiceConfig): Autonomy {
-    return service.fixes[fix.family] ?? fix.autonomy;
+  async #autonomy(fix: Fix, service: ServiceConfig): Promise<Pick<Trust, 'autonomy' | 'reason'>> {
+    const configured = service.fixes[fix.family] ?? fix.autonomy;
+    if (this.#deps.config.trust !== 'earned') return { autonomy: configured, reason: null };
+    const now = this.#deps.clock.now();
+    const query = { service: service.name, fix: fix.name, since: now - TRUST_HORIZON_MS };
+    return earnedTrust(configured, await this.#deps.store.ledger(query), now);
   }
 
   async #object(incident: Incident, fix: Fix, autonomy: Autonomy, options: ConsiderOptions) {
@@ -299,16 +306,9 @@ export class Planner {
     return false;
   }
 
-  #decide(fix: Fix, proposal: Proposal, configured: Autonomy, askBecause: string | null): Decision {
-    const mustAsk = proposal.mustAsk ?? askBecause;
-    const autonomy = mustAsk ? narrower(configured, 'approve') : configured;
-    if (autonomy === 'auto') return { verdict: 'run', autonomy, reason: `${fix.family} may run by itself` };
-    return { verdict: 'ask', autonomy, reason: mustAsk ?? `${fix.family} is set to ${autonomy}` };
-  }
-
   async #freeze(incident: Incident, service: ServiceConfig, offer: Offer): Promise<Plan> {
     const { fix, proposal } = offer;
-    const decision = this.#decide(fix, proposal, offer.autonomy, offer.askBecause);
+    const decision = decide(offer);
     const { clock, store, digest, node } = this.#deps;
     const now = clock.now();
     const restart = await this.#restart(service, proposal);
@@ -404,6 +404,13 @@ function settleMs(service: ServiceConfig, incident: Incident): number {
   if (incident.count < 2) return service.settleMs;
   const periodMs = (incident.lastSeen - incident.firstSeen) / (incident.count - 1);
   return Math.round(Math.min(Math.max(service.settleMs, periodMs * 1.5), service.settleMs * 10));
+}
+
+function decide({ fix, proposal, autonomy: allowed, because, askBecause }: Offer): Decision {
+  const mustAsk = proposal.mustAsk ?? askBecause;
+  const autonomy = mustAsk ? narrower(allowed, 'approve') : allowed;
+  if (autonomy === 'auto') return { verdict: 'run', autonomy, reason: because ?? `${fix.family} may run by itself` };
+  return { verdict: 'ask', autonomy, reason: mustAsk ?? because ?? `${fix.family} is set to ${autonomy}` };
 }
 
 /** A plan that nothing could prove, or that has no way back and no reason, is never made. */

@@ -2,7 +2,7 @@
 // the lock does not pin, or what would have to be built or fetched from elsewhere, is left to a person.
 
 import type { Facts } from '../core/facts.ts';
-import type { Probe, ServiceFacts } from '../host/contract.ts';
+import type { NodeProject, Probe, ServiceFacts } from '../host/contract.ts';
 import { defineFix, type FixContext, notApplicable, propose, refuse } from './contract.ts';
 import {
   isLongRunning,
@@ -43,6 +43,24 @@ export default defineFix({
         await kit.write('node_modules/padder/index.js', 'module.exports = 1\n');
       },
       facts: { module: '@acme/tools/deep.js', file: '{directory}/main.mjs' },
+      type: 'import_error',
+      expect: ['npm-install'],
+    },
+    {
+      given: 'what an installed package depends on is missing, and the project itself never imports it',
+      world: async (kit) => {
+        await kit.write('main.mjs', "import plural from 'plural';\n");
+        await kit.npm([
+          { name: 'plural', version: '2.0.0', files: { 'index.js': '' }, dependencies: { padder: '1.0.0' } },
+          padder,
+        ]);
+        await kit.write(
+          'node_modules/plural/package.json',
+          '{ "name": "plural", "version": "2.0.0", "dependencies": { "padder": "1.0.0" } }\n',
+        );
+        await kit.write('node_modules/plural/index.js', "require('padder');\n");
+      },
+      facts: { module: 'padder', exception: 'Error' },
       type: 'import_error',
       expect: ['npm-install'],
     },
@@ -105,7 +123,8 @@ async function diagnose({ incident, service, probe }: FixContext) {
 
   const project = lockedProject(found);
   if (typeof project === 'string') return refuse(project);
-  const importer = await findImporter(probe, service, incident.facts, name);
+  const importer =
+    (await findImporter(probe, service, incident.facts, name)) ?? (await findDependent(probe, project, name));
   if (importer === null) return refuse(`no file that the log names, or of the project, really imports ${name}`);
   const now = await node.resolves(importer, module);
   if (now.ok !== false) return notApplicable(now.ok ? `${module} can be found now` : now.error);
@@ -125,6 +144,7 @@ async function diagnose({ incident, service, probe }: FixContext) {
   });
 }
 
+const MOST_PACKAGES = 1_000;
 const FILE = 'what cannot be found';
 /** npm's own rule for names, without the capitals that only very old packages have. */
 const MODULE = /^((?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*)(?:\/[\w.@-]+)*$/;
@@ -154,6 +174,18 @@ async function findImporter(
     const imported = await node.importsOf(path);
     // Node names the package alone, or exactly what the code says.
     if (imported.some((text) => text === module || (module === name && packageOf(text) === name))) return path;
+  }
+  return null;
+}
+
+/** The manifest of an installed package that declares a dependency on this one: its own code is none of the project's. */
+async function findDependent({ files }: Probe, project: NodeProject, name: string): Promise<string | null> {
+  if (project.lock?.packages[`node_modules/${name}`] === undefined) return null;
+  for (const installed of Object.keys(project.installed).slice(0, MOST_PACKAGES)) {
+    const manifest = `${project.directory}/node_modules/${installed}/package.json`;
+    const text = await files.text(manifest);
+    const parsed = text === null ? null : files.parse(text, 'json');
+    if (parsed?.ok && parsed.keys.includes(`dependencies.${name}`)) return manifest;
   }
   return null;
 }

@@ -138,7 +138,10 @@ export default [
     what: "Python: a module of the project's own was deleted",
     kind: 'leave',
     build: (w) =>
-      pythonProject(w, { body: 'import billing\nresult = billing.total()', requirements: 'titler==3.1.0\n' }),
+      pythonProject(w, {
+        body: 'import billing\nresult = billing.total()',
+        wheels: [{ ...TITLECASE, installed: true }],
+      }),
     show: runPython,
     harm: (w) => nothingFetched(w.index.downloads()),
   },
