@@ -5,7 +5,8 @@ import type { IncidentRow } from '../core/incident.ts';
 import type { Button, Notification } from '../core/notification.ts';
 import type { Plan } from '../core/plan.ts';
 import type { Operations, Person } from '../operations.ts';
-import { GRAMMAR, type Command, type CommandName, type Suggestion } from './parse.ts';
+import { GRAMMAR, type Command, type CommandName } from './grammar.ts';
+import type { Suggestion } from './parse.ts';
 import {
   actionLine,
   errorsLines,
@@ -23,7 +24,8 @@ import {
   whyLines,
 } from './render.ts';
 
-export { GRAMMAR, parseCommand, type Command, type CommandName, type Suggestion } from './parse.ts';
+export { GRAMMAR, type Command, type CommandName } from './grammar.ts';
+export { parseCommand, type Suggestion } from './parse.ts';
 
 /** What is shown to the person. */
 export interface Answer {

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { changesSomething } from './commands.ts';
-import { GRAMMAR, parseCommand, type Command } from './parse.ts';
+import { GRAMMAR, type Command } from './grammar.ts';
+import { parseCommand } from './parse.ts';
 
 const H = 3_600_000;
 

@@ -20,7 +20,7 @@ import { oneLine, visible } from '../core/visible.ts';
 import { commandLine, STATE_WORDS, undoText, withNames } from '../core/wording.ts';
 import type { LedgerRow } from '../store/contract.ts';
 import type { Operations } from '../operations.ts';
-import { GRAMMAR } from './parse.ts';
+import { GRAMMAR } from './grammar.ts';
 
 const SEVERITY_ICONS: Readonly<Record<Severity, string>> = { critical: '🚨', high: '⚠️', medium: '🔸', low: '▫️' };
 const STATE_ICONS: Readonly<Record<IncidentStateName, string>> = {
@@ -240,8 +240,13 @@ function doneLine(answer: ActionAnswer, styled: (words: string) => string): stri
   return `${answer.ok ? '✅' : '❌'} ${incident}${message}`;
 }
 
+/** The same for a pop-up, which has no room for more. */
+export function doneText({ ok, message }: ActionAnswer): string {
+  return `${ok ? '✅' : '❌'} ${capital(forPeople(message))}`;
+}
+
 /** Operations speak to a terminal: times in ISO form, commands with the program's name. */
-export function forPeople(message: string): string {
+function forPeople(message: string): string {
   const times = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
   const told = message.replace(times, (iso) => timeText(Date.parse(iso))).replaceAll('`selfheal ', '`');
   return withNames(told).replaceAll('`', '"');
@@ -375,6 +380,6 @@ function minutesText(minutes: number): string {
   return minutes < 2880 ? `${Math.round(minutes / 60)} h` : `${Math.round(minutes / 1440)} days`;
 }
 
-function capital(text: string): string {
+export function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -107,6 +107,9 @@ async function sendFile(
   });
   await deps.memory.answered(message.message_id);
   if (handle) await deps.memory.bind(handle, message.message_id);
+  // A file cannot take the place of words.
+  if (place.instead !== undefined)
+    await api.deleteMessage(place.chat, place.instead, bridged(deps.signal)).catch(() => {});
   return message.message_id;
 }
 

@@ -60,6 +60,14 @@ describe('the fake Bot API', () => {
       expect(await call(method, params)).toEqual({ ok: false, error_code: 400, description });
   });
 
+  it('calls an edit too long in other words than a message', async () => {
+    await send('one');
+    const message_id = api.sent()[0]?.messageId;
+    expect(await call('editMessageText', { chat_id: 1001, message_id, text: 'x'.repeat(4097) })).toMatchObject({
+      description: 'Bad Request: MESSAGE_TOO_LONG',
+    });
+  });
+
   it('counts the length after parsing', async () => {
     expect(await send(`<b>${'&amp;'.repeat(4096)}</b>`, { parse_mode: 'HTML' })).toMatchObject({ ok: true });
   });
