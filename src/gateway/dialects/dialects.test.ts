@@ -2,6 +2,7 @@
 // own accumulators. FUZZ=100000 runs as many as wanted.
 
 import type Anthropic from '@anthropic-ai/sdk';
+import type OpenAI from 'openai';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { anthropicClient, openaiClient } from '../../testing/model-clients.ts';
@@ -343,7 +344,7 @@ async function accumulated(dialect: DialectName, body: string): Promise<Gist> {
 }
 
 /** The SDK's own accumulator refuses an answer that was cut by its length; this one is its published example. */
-async function gatherChat(stream: AsyncIterable<import('openai').OpenAI.ChatCompletionChunk>): Promise<Gist> {
+async function gatherChat(stream: AsyncIterable<OpenAI.ChatCompletionChunk>): Promise<Gist> {
   let [said, stop] = ['', ''];
   const calls: { name: string; input: string }[] = [];
   for await (const { choices } of stream) {
