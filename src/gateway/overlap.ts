@@ -3,6 +3,8 @@
 
 /** Shorter repeats may be meant: "very, very" is no mistake. */
 const SHORTEST = 8;
+/** Whoever begins with all that was said has begun anew, however short that was. */
+const SHORTEST_WHOLE = 2;
 /** So much of the continuation is looked at; it is held until it cannot be a repeat any more. */
 const LOOKED_AT = 400;
 
@@ -40,7 +42,7 @@ export function withoutOverlap(before: string): Overlap {
 
 /** Characters at the beginning of `text` that repeat `before`. */
 function repeated(before: string, text: string): number {
-  if (before.length >= SHORTEST && text.startsWith(before)) return before.length;
+  if (before.length >= SHORTEST_WHOLE && text.startsWith(before)) return before.length;
   for (let length = Math.min(before.length, text.length); length >= SHORTEST; length--)
     if (before.endsWith(text.slice(0, length))) return length;
   return 0;
@@ -48,6 +50,9 @@ function repeated(before: string, text: string): number {
 
 /** Could more text make it a (longer) repeat? Only while all of it stands somewhere in what was said, or all of that in it. */
 function mayGrow(before: string, text: string): boolean {
-  if (before.length < SHORTEST) return false;
-  return before.includes(text) || (before.startsWith(text.slice(0, before.length)) && text.length < before.length);
+  if (before.length < SHORTEST_WHOLE) return false;
+  return (
+    (before.length >= SHORTEST && before.includes(text)) ||
+    (before.startsWith(text.slice(0, before.length)) && text.length < before.length)
+  );
 }

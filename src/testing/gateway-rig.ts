@@ -3,6 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Clock } from '../core/clock.ts';
 import type { Deadlines, GatewayEvent, GatewaySpec, Upstream } from '../gateway/contract.ts';
 import { Gateway } from '../gateway/server.ts';
 import { systemClock } from '../host/clock.ts';
@@ -17,6 +18,7 @@ export interface RigOptions {
   readonly primaryUpstream?: Partial<Upstream>;
   readonly localUpstream?: Partial<Upstream>;
   readonly deadlines?: Partial<Deadlines>;
+  readonly clock?: Clock;
 }
 
 export interface GatewayRig {
@@ -65,7 +67,7 @@ export async function openGatewayRig(options: RigOptions = {}): Promise<GatewayR
   const open = (): Promise<Gateway> =>
     Gateway.open({
       spec,
-      clock: systemClock,
+      clock: options.clock ?? systemClock,
       ...(options.deadlines && { deadlines: options.deadlines }),
       onEvent: (event) => events.push(event),
       problem: (_, error) => problems.push(error),

@@ -416,5 +416,18 @@ function progress(frames: readonly Frame[]): Progress {
     else if (event.kind === 'usage') usage = { ...usage, ...event.usage };
   }
   // Text after reasoning needs no new block here: nothing is ever open but text.
-  return { started, id, model, text, blocks: 0, open: null, openText: '', openId: '', usage, sequence: 0, items: [] };
+  return {
+    started,
+    id,
+    model,
+    text,
+    blocks: 0,
+    open: null,
+    openText: '',
+    openId: '',
+    openPart: 'open',
+    usage,
+    sequence: 0,
+    items: [],
+  };
 }

@@ -122,6 +122,8 @@ export interface Progress {
   /** Text of the block that is open, and its id where the dialect has one. */
   readonly openText: string;
   readonly openId: string;
+  /** Where a block has parts: has its part begun, has it ended? Elsewhere `open`. */
+  readonly openPart: 'none' | 'open' | 'done';
   readonly usage: Usage;
   /** Sequence number of the dialect's next event, where it has one. */
   readonly sequence: number;

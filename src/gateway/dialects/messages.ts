@@ -479,6 +479,7 @@ function progress(frames: readonly Frame[]): Progress {
     open: null,
     openText: '',
     openId: '',
+    openPart: 'open',
     usage: { input: 0, output: 0 },
     sequence: 0,
     items: [],

@@ -380,7 +380,7 @@ class Reader implements StreamReader {
 }
 
 type OpenItem =
-  | { readonly kind: 'text'; readonly id: string; text: string }
+  | { readonly kind: 'text'; readonly id: string; text: string; part: Progress['openPart'] }
   | { readonly kind: 'call'; readonly id: string; readonly call: { id: string; name: string; input: string } };
 
 class Writer implements StreamWriter {
@@ -401,7 +401,8 @@ class Writer implements StreamWriter {
     this.#model = from?.model ?? '';
     this.#sequence = from?.sequence ?? 0;
     this.#index = from?.blocks ?? 0;
-    this.#open = from?.open === 'text' ? { kind: 'text', id: from.openId, text: from.openText } : null;
+    this.#open =
+      from?.open === 'text' ? { kind: 'text', id: from.openId, text: from.openText, part: from.openPart } : null;
     this.#items = [...(from?.items ?? [])];
     this.#usage = { input: from?.usage.input ?? 0, output: 0 };
     this.#spent = from?.usage.output ?? 0;
@@ -451,15 +452,21 @@ class Writer implements StreamWriter {
 
   #text(delta: string): string {
     let head = '';
-    if (this.#open?.kind !== 'text') {
+    if (this.#open?.kind !== 'text' || this.#open.part === 'done') {
       head = this.#close();
-      this.#open = { kind: 'text', id: `msg_${this.#index}`, text: '' };
+      this.#open = { kind: 'text', id: `msg_${this.#index}`, text: '', part: 'none' };
       head += this.#added(messageItem(this.#open.id, '', 'in_progress'));
-      head += this.#say('response.content_part.added', this.#part(''));
     }
-    const open = this.#open as OpenItem & { kind: 'text' };
+    const open = this.#open;
+    head += this.#beginPart(open);
     open.text += delta;
     return `${head}${this.#say('response.output_text.delta', { ...this.#place(), content_index: 0, delta, logprobs: [] })}`;
+  }
+
+  #beginPart(open: OpenItem & { kind: 'text' }): string {
+    if (open.part !== 'none') return '';
+    open.part = 'open';
+    return this.#say('response.content_part.added', this.#part(''));
   }
 
   #call(id: string, name: string): string {
@@ -503,9 +510,12 @@ class Writer implements StreamWriter {
     return out;
   }
 
-  #textDone({ text }: OpenItem & { kind: 'text' }): string {
+  #textDone(open: OpenItem & { kind: 'text' }): string {
+    if (open.part === 'done') return '';
+    const { text } = open;
+    const begun = this.#beginPart(open);
     const done = this.#say('response.output_text.done', { ...this.#place(), content_index: 0, text, logprobs: [] });
-    return `${done}${this.#say('response.content_part.done', this.#part(text))}`;
+    return `${begun}${done}${this.#say('response.content_part.done', this.#part(text))}`;
   }
 
   #callDone({ call }: OpenItem & { kind: 'call' }): string {
@@ -534,6 +544,7 @@ function progress(frames: readonly Frame[]): Progress {
     open: null,
     openText: '',
     openId: '',
+    openPart: 'none',
     usage: { input: 0, output: 0 },
     sequence: 0,
     items: [],
@@ -551,13 +562,16 @@ function progress(frames: readonly Frame[]): Progress {
       p = {
         ...p,
         open,
+        openPart: 'none',
         openText: '',
         openId: textAt(item, 'id') ?? '',
         blocks: (numberAt(body, 'output_index') ?? p.blocks) + 1,
       };
     } else if (type === 'response.output_item.done') {
       p = { ...p, open: null, openText: '', items: [...p.items, objectAt(body, 'item')] };
-    } else if (type === 'response.output_text.delta') {
+    } else if (type === 'response.content_part.added') p = { ...p, openPart: 'open' };
+    else if (type === 'response.output_text.done') p = { ...p, openPart: 'done' };
+    else if (type === 'response.output_text.delta') {
       const delta = textAt(body, 'delta') ?? '';
       p = { ...p, text: p.text + delta, openText: p.openText + delta };
     }
