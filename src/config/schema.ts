@@ -194,7 +194,7 @@ export const fileSchema = z.strictObject({
   dashboard: z
     .strictObject({ listen: listen.describe('Address of this machine and port.') })
     .optional()
-    .describe('The web dashboard. Without this block there is none.'),
+    .describe('Address kept for the web dashboard. This version has none: the block is checked, and a start says that it has no effect.'),
   gateway: z
     .strictObject({
       listen: listen.describe('Address of this machine and port.'),
