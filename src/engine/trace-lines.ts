@@ -155,7 +155,7 @@ function isWhite(text: string, length: number): boolean {
 
 /** Sections with blank lines between them; the paragraph under `Action:` is the last. */
 function spring(state: Report, text: string): boolean {
-  if (/^Action:/.test(text)) state.depth = 1;
+  if (text.startsWith('Action:')) state.depth = 1;
   else if (state.depth === 1) state.depth = 2;
   return true;
 }
