@@ -56,3 +56,29 @@ export const NUMERIC_FACTS = [
   'pid',
   'exitCode',
 ] as const satisfies readonly FactName[];
+
+const KNOWN: Readonly<Record<FactName, true>> = {
+  module: true,
+  package: true,
+  file: true,
+  sourceLine: true,
+  host: true,
+  port: true,
+  status: true,
+  retryAfterSec: true,
+  provider: true,
+  env: true,
+  path: true,
+  pid: true,
+  exception: true,
+  attribute: true,
+  exitCode: true,
+  signal: true,
+  executable: true,
+  branch: true,
+  repository: true,
+  model: true,
+};
+
+/** All names a fact can have. */
+export const FACT_NAMES = Object.keys(KNOWN) as readonly FactName[];

@@ -56,16 +56,25 @@ const LEVEL_SHAPES: readonly RegExp[] = [
   /^\d{4}-\S{10,24} [ef] [a-z]+ +\[/,
 ];
 
+/** What is worked out of the rules once, however many texts are looked at. */
+interface Ready {
+  readonly rules: readonly MatchRule[];
+  readonly prefilter: Prefilter;
+}
+
+function prepare(options: DetectorOptions): Ready {
+  const rules = [...(options.userRules ?? []), ...compileRules(options.rules ?? catalogue)];
+  return { rules, prefilter: prefilterOf(wordsOf(rules), needsEveryLine(rules) ? [/^/] : LEVEL_SHAPES) };
+}
+
 export class ErrorDetector {
   readonly #options: DetectorOptions;
-  readonly #rules: readonly MatchRule[];
-  readonly #prefilter: Prefilter;
+  readonly #ready: Ready;
   readonly #streams = new Map<string, StreamState>();
 
-  constructor(options: DetectorOptions = {}) {
+  constructor(options: DetectorOptions = {}, ready: Ready = prepare(options)) {
     this.#options = options;
-    this.#rules = [...(options.userRules ?? []), ...compileRules(options.rules ?? catalogue)];
-    this.#prefilter = prefilterOf(wordsOf(this.#rules), needsEveryLine(this.#rules) ? [/^/] : LEVEL_SHAPES);
+    this.#ready = ready;
   }
 
   /** Takes the next bytes or the next event of a stream; gives the detections that are complete by now. */
@@ -97,7 +106,7 @@ export class ErrorDetector {
 
   /** All detections of a text, as `scan` gives them. */
   scanText(text: string, options: { readonly file?: string } = {}): readonly Detection[] {
-    const detector = new ErrorDetector(this.#options);
+    const detector = new ErrorDetector(this.#options, this.#ready);
     const bytes = Buffer.from(text, 'utf8');
     const stream = options.file === undefined ? 'text' : `file:${options.file}`;
     const place = options.file === undefined ? {} : { file: options.file };
@@ -122,7 +131,7 @@ export class ErrorDetector {
     const { readLogs } = this.#options;
     if (!readLogs) throw new Error('scanRecentLogs needs the option readLogs: this detector has nothing to read from');
     const since = this.#now() - options.minutes * 60_000;
-    const detector = new ErrorDetector(this.#options);
+    const detector = new ErrorDetector(this.#options, this.#ready);
     const out: Detection[] = [];
     for await (const block of readLogs(options.files)) out.push(...detector.feed(block));
     out.push(...detector.flush());
@@ -187,13 +196,13 @@ export class ErrorDetector {
     const now = this.#now();
     const lowered = text.toLowerCase();
     let from = 0;
-    let hit = this.#prefilter.next(lowered, 0);
+    let hit = this.#ready.prefilter.next(lowered, 0);
     for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', from)) {
       if (state.rest !== '' || end - from > LINE_KEPT) {
         this.#hold(state, text.slice(from, end), startByte + from);
         this.#endLine(state, startByte + end + 1);
       } else {
-        if (hit && hit.at < from) hit = this.#prefilter.next(lowered, from);
+        if (hit && hit.at < from) hit = this.#ready.prefilter.next(lowered, from);
         const isHit = hit !== null && hit.at < end;
         this.#line(state, text.slice(from, end), startByte + from, startByte + end + 1, isHit, now);
       }
@@ -213,7 +222,7 @@ export class ErrorDetector {
 
   #endLine(state: StreamState, endByte = state.nextByte): void {
     if (state.rest === '' && state.cut === 0) return;
-    const hit = this.#prefilter.next(state.rest.toLowerCase(), 0) !== null;
+    const hit = this.#ready.prefilter.next(state.rest.toLowerCase(), 0) !== null;
     const text = state.cut > 0 ? `${state.rest} [${state.cut} bytes cut]` : state.rest;
     state.rest = '';
     state.cut = 0;
@@ -241,7 +250,7 @@ export class ErrorDetector {
       return [...this.#detect(state), ...this.#exit(event)];
     }
     const hit =
-      this.#prefilter.next(record.text.toLowerCase(), 0) !== null ||
+      this.#ready.prefilter.next(record.text.toLowerCase(), 0) !== null ||
       record.level === 'error' ||
       record.level === 'fatal';
     state.framer.pushEvent(record, hit, this.#now());
@@ -291,7 +300,7 @@ export class ErrorDetector {
   #detectRecord(framed: Framed, stream: Stream): readonly Detection[] {
     const reading = read(framed, stream, framed.event?.seenAt ?? this.#now());
     if (reading.own) return [];
-    const { best } = match(reading, this.#rules);
+    const { best } = match(reading, this.#ready.rules);
     return best ? [this.#detection(best, reading)] : [];
   }
 
@@ -321,7 +330,7 @@ export class ErrorDetector {
 
   #answer(reading: Reading): Omit<WhyAnswer, 'incident'> {
     if (reading.own) return { ...NO_ANSWER, because: 'it is our own output, which is never looked at' };
-    const { best, nearMisses } = match(reading, this.#rules);
+    const { best, nearMisses } = match(reading, this.#ready.rules);
     const said = best?.said.text ?? reading.record.message;
     const { masks } = templateOf(redact(said, this.#secrets()));
     const near = nearMisses.slice(0, 10).map(({ rule, because }: NearMiss) => ({ rule: rule.name, because }));

@@ -157,7 +157,8 @@ export class Framer {
     const head =
       (isHead(text, from) && !(awaited && awaitedLast(inner))) ||
       (name !== '' && !awaited && isCarriedHead(text, from));
-    const home = head ? this.#homeOfHead(lane, inner) : this.#homeOfRaw(lane, inner);
+    const dump = current !== null && isKernelDump(current, inner);
+    const home = dump ? current : head ? this.#homeOfHead(lane, inner) : this.#homeOfRaw(lane, inner);
     if (home === lane.suspended) lane.cuts = 0;
     if (home) return this.#add(home, text, from, line, now);
     this.#begin(lane, name, text, from, head || event !== null, inner, line, now, event);
@@ -408,7 +409,7 @@ function announces(first: string): boolean {
 
 /** The same writer goes on under the same prefix: `DETAIL:` after `ERROR:`, a PHP stack, a Go panic. */
 function goesOn(open: Open, inner: string): boolean {
-  if (isUnitResult(open, inner) || isKernelDump(open, inner)) return true;
+  if (isUnitResult(open, inner) || isPipResult(open, inner)) return true;
   const at = inner.search(
     /(?:DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION): |PHP(?: {1,4}\d{1,3}\. | Stack trace:)|goroutine \d+ |\[signal |\tat |#\d+ |: ?$/,
   );
@@ -429,6 +430,14 @@ function isUnitResult(open: Open, inner: string): boolean {
   if (!unit) return false;
   const first = (open.lines[0] ?? '').slice(open.from[0] ?? 0);
   return first.startsWith(unit) && / process exited, code=/.test(first);
+}
+
+/** pip says why, and then once more that there will be nothing. */
+function isPipResult(open: Open, inner: string): boolean {
+  return (
+    /^ERROR: (?:No matching distribution found|Failed to build|ResolutionImpossible|Could not build)/.test(inner) &&
+    /^\s*ERROR: (?:Could not find a version|Cannot install|Failed building|Failed to build)/.test(open.lines[0] ?? '')
+  );
 }
 
 /** The kernel tells of one shortage in many lines: from who asked, over what it saw, to whom it killed. */

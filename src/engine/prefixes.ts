@@ -193,8 +193,8 @@ const LOGGER =
   /([A-Za-z_$][\w.$/@-]{0,100}?)(?:\.go:\d+\]|(?:\.\w{1,5})?:\d+\]?:? ?(?=-|:|\]| )|\s{0,40}:(?=\s|$)|(?=\s+(?:[-|—–]|>>)\s)|(?=\s+\[[\w.= ,:-]*\]))/y;
 const NOT_LOGGER =
   /(?:Error|Exception|Warning|Failure|Fault|Interrupt|Exit|Timeout)$|^(?:error|fatal|failed|failure|warning|hint|note|caused|cause|panic|exception|unable|cannot|could|fail|remote|npm|pip|git|connect|request|detail|context|statement|post|get|put|delete|patch|head|http|https|usage|traceback|abort|aborted)$/i;
-/** `ENOENT: no such file` names an errno, and no logger. */
-const ERRNO = /^E[A-Z0-9]{3,}$/;
+/** `ENOENT: no such file` names an errno, `ORA-00942: …` a code, and neither a logger. */
+const ERRNO = /^E[A-Z0-9]{3,}$|^[A-Z]{2,12}-?\d{3,9}$/;
 
 /** Takes one token at the cursor; false when the message begins here. */
 function token(c: Cursor): boolean {
@@ -252,10 +252,14 @@ function skipComponent(c: Cursor): void {
   if (component.test(c.text)) c.pos = component.lastIndex;
 }
 
+/** Levels of some loggers that are ordinary words elsewhere: `HTTP 429 from …`. */
+const AMBIGUOUS = /^(?:http|config|note|success|fine|finer|silly|fail|failure|log)$/i;
+
 /** `ERROR failed` is a level, `error in line 3` a sentence, `info` before a colon a level again. */
 function readsAsLevel(c: Cursor, whole: string, word: string): boolean {
   // At the very beginning it is the class that JavaScript throws.
   if (c.pos === 0 && whole === 'Error:') return false;
+  if (AMBIGUOUS.test(word) && !/^\[.*\]$/.test(whole)) return word !== word.toUpperCase() && whole.endsWith(':');
   if (/[\]>)|:]$/.test(whole) || /^[<[(|]/.test(whole))
     return !(c.level !== undefined && word === word.toLowerCase() && whole.endsWith(':'));
   if (word === word.toUpperCase()) return true;

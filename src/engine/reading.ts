@@ -58,7 +58,7 @@ export function read(framed: Framed, stream: Stream, now: number): Reading {
   const words = body.filter((line, i) => line.trim() !== '' && !found?.used.has(i + skip));
   const record = recordOf(framed, stream, { head, structured, message, trace, text: lines.join('\n'), now });
   const loud = record.level !== undefined && atLeast(record.level, 'warn');
-  const utterances = utterancesOf(message, words, trace, structured, loud);
+  const utterances = utterancesOf(message, words, trace, structured, loud, structured ? null : (inner[0] ?? null));
   return {
     record,
     utterances,
@@ -145,6 +145,7 @@ function utterancesOf(
   trace: Trace | undefined,
   structured: Structured | null,
   loud: boolean,
+  whole: string | null,
 ): readonly Utterance[] {
   const list: Utterance[] = [];
   const add = (text: string, role: Utterance['role'], depth: number): void => {
@@ -153,6 +154,8 @@ function utterancesOf(
       list.push({ text: cut, role, depth });
   };
   add(message, 'message', 0);
+  // `fatal: …` of git and `ERROR: …` of pip are levels, and part of what the tool says.
+  if (whole !== null && /^(?:error|fatal|ERROR|FATAL): /.test(whole)) add(whole, 'message', 0);
   if (trace)
     [trace, ...trace.causes].forEach((one, i) =>
       add(one.message ? `${one.type}: ${one.message}` : one.type, 'exception', i + 1),

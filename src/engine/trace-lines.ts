@@ -37,6 +37,7 @@ const NODE_TAIL = /^(?:Node\.js v\d|\}|\]|- \/|- [A-Za-z]:\\|\(Use `node --trace
 /** What Node prints of an error besides its stack. */
 const NODE_MORE =
   /^ {2,8}(?:errno|code|syscall|address|port|path|hostname|requireStack|spawnargs|cmd|dest|status|info|errors|cause)\b|^\}$|^- \//;
+const PHP_FATAL = /^(?:PHP )?(?:Fatal|Parse|Recoverable fatal) error: {1,3}/;
 const GO_OPENS = /^(?:panic: |fatal error: |unexpected fault address|SIGSEGV: |runtime: goroutine stack exceeds)/;
 const GO_PART =
   /^(?:goroutine \d+ |\[signal |[\w./*()-]+\([^)]{0,300}\)?(?: \+0x[0-9a-f]+)?$|created by |exit status \d+|rax |\[recovered\]|\t?panic: |runtime\.|main\.|\.\.\.additional frames|\s+\/)/;
@@ -77,7 +78,7 @@ export function opens(text: string): Report | null {
   if (GIT_OPENS.test(text)) return report('git');
   if (SPRING_OPENS.test(text)) return report('spring');
   if (COMPILER.test(text)) return report('compiler');
-  if (EXCEPTION_LINE.test(text)) return report('frames');
+  if (EXCEPTION_LINE.test(text) || PHP_FATAL.test(text)) return report('frames');
   if (FRAME.test(text) || /^(?:Caused by|Suppressed): /.test(text)) return report('frames', { odd: 1 });
   return null;
 }

@@ -47,7 +47,7 @@ export default defineRules({
     },
     {
       match:
-        /[Tt]emporary failure in name resolution|[Nn]ame or service not known|nodename nor servname provided|[Nn]etwork is unreachable|[Nn]o route to host|[Hh]ost is (?:unreachable|down)|getaddrinfo (?:failed|ENOTFOUND|EAI_AGAIN)|[Cc]ould not resolve(?: host)?:? |[Nn]ame resolution (?:error|failed|failure)|lookup \S{1,200}(?: on \S{1,60})?: no such host|UnknownHostException|Address family not supported|[Cc]annot assign requested address|NXDOMAIN|[Nn]o address associated with hostname|SERVFAIL|server misbehaving|device or resource busy$|[Nn]o such host is known|DNS (?:lookup|resolution) (?:failed|error)|Failed to resolve|unable to resolve host/,
+        /[Tt]emporary failure in name resolution|[Nn]ame or service not known|nodename nor servname provided|[Nn]etwork is unreachable|[Nn]o route to host|[Hh]ost is (?:unreachable|down)|getaddrinfo (?:failed|ENOTFOUND|EAI_AGAIN)|[Cc]ould not resolve (?:host|proxy|name)|[Nn]ame resolution (?:error|failed|failure)|lookup \S{1,200}(?: on \S{1,60})?: no such host|UnknownHostException|Address family not supported|[Cc]annot assign requested address|NXDOMAIN|[Nn]o address associated with hostname|SERVFAIL|server misbehaving|device or resource busy$|[Nn]o such host is known|DNS (?:lookup|resolution) (?:failed|error)|Failed to resolve|unable to resolve host/,
       confidence: 0.925,
       because: 'resolver and routing',
     },

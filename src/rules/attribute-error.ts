@@ -43,7 +43,7 @@ export default defineRules({
       match:
         /NullReferenceException|Object reference not set to an instance|MissingMethodException|RuntimeBinderException/,
       confidence: 0.95,
-      because: 'C#',
+      because: 'the runtime of C#',
     },
     {
       match: /invalid memory address or nil pointer dereference|assignment to entry in nil map/,

@@ -44,12 +44,12 @@ export default defineRules({
     {
       match:
         /password authentication failed for user|Access denied for user|no password supplied|Login failed for user|(?:pg_hba\.conf rejects|no pg_hba\.conf entry for)|WRONGPASS|NOAUTH Authentication required|Authentication failed\.?(?:$|, | for| on|:)|SCRAM authentication failed|ORA-01017|not authorized on \w+ to execute|Authentication unsuccessful|authentication (?:plugin )?failed|auth(?:entication)? fail(?:ed|ure)/i,
-      confidence: 0.94,
+      confidence: 0.95,
       because: 'databases, mail servers and PAM',
     },
     {
       match:
-        /Unable to locate credentials|ExpiredToken|InvalidClientTokenId|UnrecognizedClientException|SignatureDoesNotMatch|AuthFailure|InvalidAccessKeyId|security token included in the request is (?:invalid|expired)|Could not load credentials|could not find default credentials|NoCredentialProviders|Your default credentials were not found|AADSTS\d{4,6}/,
+        /Unable to locate credentials|ExpiredToken|InvalidClientTokenId|UnrecognizedClientException|SignatureDoesNotMatch|AuthFailure|InvalidAccessKeyId|security token included in the request is (?:invalid|expired)|Could not load credentials|could not find default credentials|NoCredentialProviders|Your default credentials were not found|AADSTS\d{4,9}/,
       confidence: 0.945,
       because: 'clouds',
     },

@@ -9,10 +9,14 @@ export default defineRules({
   identity: ['module'],
   patterns: [
     {
-      match:
-        /(?:^|[\s.:(])(?:ModuleNotFoundError|ImportError)[:( ]{1,3}No module named ['"]?(?<module>[A-Za-z_][\w.]*)['"]?/,
+      match: /(?:^|[\s.:(])(?:ModuleNotFoundError|ImportError)[:( ]{1,3}No module named '(?<module>[A-Za-z_][\w.]*)'/,
       confidence: 0.97,
       because: 'Python classes',
+    },
+    {
+      match: /(?:^|[\s.:(])ImportError: No module named (?<module>[A-Za-z_][\w.]*)\s*$/,
+      confidence: 0.97,
+      because: 'Python 2',
     },
     {
       match: /\bNo module named '(?<module>[A-Za-z_][\w.]*)'/,

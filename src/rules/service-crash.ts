@@ -36,7 +36,7 @@ export default defineRules({
     },
     {
       match:
-        /app crashed - waiting for file changes|too many unstable restarts|Script \S{1,200} had too many|App \[[^\]\n]{1,80}\] (?:with id \[\d+\] and pid \[\d+\], )?exited with code \[(?:[1-9]\d{0,2})\]|\[PM2\]\[ERROR\]|exited with code [1-9]\d{0,2} because|gave up: \S{1,80} entered FATAL state|exited: \S{1,80} \((?:exit status [1-9]\d{0,2}|terminated by SIG(?:KILL|SEGV|ABRT|BUS))|spawnerr: |Worker \(pid:\d+\) was sent SIG(?:KILL|SEGV|ABRT)|Worker failed to boot|exited on signal (?:6|7|8|9|11)\b|child process died|worker process \d+ exited (?:on signal|with (?:fatal )?code [1-9])/,
+        /app crashed - waiting for file changes|too many unstable restarts|Script \S{1,200} had too many|App \[[^\]\n]{1,80}\] (?:with id \[\d+\] and pid \[\d+\], )?exited with code \[(?:[1-9]\d{0,2})\]|\[PM2\]\[ERROR\]|exited with code [1-9]\d{0,2} because|gave up: \S{1,80} entered FATAL state|exited: \S{1,80} \((?:exit status [1-9]\d{0,2}|terminated by SIG(?:KILL|SEGV|ABRT|BUS))|\(exit status [1-9]\d{0,2}; not expected\)|spawnerr: |Worker \(pid:\d+\) was sent SIG(?:KILL|SEGV|ABRT)|Worker failed to boot|exited on signal (?:6|7|8|9|11)\b|child process died|worker process \d+ exited (?:on signal|with (?:fatal )?code [1-9])/,
       level: 'info',
       confidence: 0.945,
       because: 'nodemon, pm2, supervisord, gunicorn, nginx, uwsgi',

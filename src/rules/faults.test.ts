@@ -1,0 +1,463 @@
+// What programs really print when they break, in words of our own making: one line for each fault of the catalogue
+// and for its kin in other languages and tools. Each must be put into its class, and nothing else must be said.
+
+import { describe, expect, it } from 'vitest';
+import { ErrorDetector } from '../engine/detector.ts';
+import type { ErrorType } from '../core/words.ts';
+
+const TIME = '2026-01-05 10:00:00,123';
+const line = (text: string, level = 'ERROR'): string => `${TIME} ${level} [agent] ${text}`;
+const python = (last: string): string =>
+  `Traceback (most recent call last):\n  File "/srv/agent/main.py", line 7, in work\n    run()\n${last}`;
+const journal = (text: string, program = 'systemd[1]'): string => `Jan  5 10:00:00 vm ${program}: ${text}`;
+
+/** Class, then the texts. Several classes: any of them is as good. */
+const FAULTS: readonly (readonly [ErrorType | readonly ErrorType[], readonly string[]])[] = [
+  [
+    'rate_limit',
+    [
+      python(
+        "openai.RateLimitError: Error code: 429 - {'error': {'message': 'Rate limit reached for gpt-4o in organization'}}",
+      ),
+      line('groq.RateLimitError: Error code: 429'),
+      line('HTTP 429 from api.example.com, retry-after: 20', 'WARNING'),
+      'TelegramError: ETELEGRAM: 429 Too Many Requests: retry after 17',
+      'DiscordAPIError[429]: You are being rate limited.',
+      line(
+        'botocore.errorfactory.ThrottlingException: An error occurred (ThrottlingException) when calling the Invoke operation: Too many requests',
+      ),
+      line('GitHub API: 403 - You have exceeded a secondary rate limit'),
+      'npm error code E429\nnpm error 429 Too Many Requests - GET https://registry.example.org/left-pad',
+      'time="2026-01-05T10:00:00Z" level=error msg="toomanyrequests: You have reached your pull rate limit"',
+      '{"level":50,"time":1767607200000,"err":{"type":"RateLimitError","message":"429 slow down"},"msg":"call failed"}',
+      line('google.api_core.exceptions.ResourceExhausted: 429 Resource has been exhausted (e.g. check quota).'),
+      line('slack_sdk.errors.SlackApiError: The request to the Slack API failed. (status: 429, ratelimited)'),
+      line('Mastodon: Throttled, too many requests for this token', 'WARNING'),
+    ],
+  ],
+  [
+    'quota_exhausted',
+    [
+      line("Error code: 429 - {'error': {'message': 'You exceeded your current quota', 'code': 'insufficient_quota'}}"),
+      line('anthropic.BadRequestError: Error code: 400 - Your credit balance is too low to access the API'),
+      line('openrouter: 402 Insufficient credits. Add more at the site'),
+      line('deepseek: Error code: 402 - Insufficient Balance'),
+      line('Quota exceeded for metric: generate_requests_per_day, limit: 50'),
+      line('The monthly spending limit has been reached for this workspace'),
+      line('Claude usage limit reached, resets at 7pm', 'WARNING'),
+      line('twilio: account has insufficient funds'),
+    ],
+  ],
+  [
+    'provider_overloaded',
+    [
+      line('{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'),
+      line('anthropic.InternalServerError: Error code: 529 - overloaded'),
+      line('503 UNAVAILABLE. The model is overloaded. Please try again later.'),
+      line('OpenAI: That model is currently overloaded with other requests', 'WARNING'),
+      line('The service is experiencing high demand, retry in a moment', 'WARNING'),
+    ],
+  ],
+  [
+    'auth_error',
+    [
+      line(
+        "anthropic.AuthenticationError: Error code: 401 - {'error': {'type': 'authentication_error', 'message': 'invalid x-api-key'}}",
+      ),
+      line('Incorrect API key provided: sk-no. You can find yours on the site'),
+      line('Request failed with status code 401'),
+      line('telegram.error.InvalidToken: The token was rejected by the server'),
+      'ETELEGRAM: 401 Unauthorized',
+      'FATAL:  password authentication failed for user "app"',
+      "ERROR 1045 (28000): Access denied for user 'app'@'localhost' (using password: YES)",
+      line('redis.exceptions.AuthenticationError: WRONGPASS invalid username-password pair'),
+      line('MongoServerError: Authentication failed.'),
+      line(
+        'botocore.exceptions.ClientError: An error occurred (ExpiredToken) when calling the GetObject operation: The security token included in the request is expired',
+      ),
+      line('google.auth.exceptions.RefreshError: invalid_grant: Token has been expired or revoked.'),
+      line('google.auth.exceptions.DefaultCredentialsError: Your default credentials were not found.'),
+      line('jwt.exceptions.ExpiredSignatureError: Signature has expired'),
+      'JsonWebTokenError: jwt malformed\n    at verify (/srv/agent/auth.js:3:9)',
+      journal('Failed password for invalid user admin from 192.0.2.4 port 51312 ssh2', 'sshd[99]'),
+      journal(
+        'pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.4',
+        'sshd[99]',
+      ),
+      'npm error code E401\nnpm error Incorrect or missing password.',
+      'Error response from daemon: pull access denied for a/b, repository does not exist or may require docker login',
+      line('smtplib.SMTPAuthenticationError: (535, b"5.7.8 Username and Password not accepted")'),
+      line('imaplib.IMAP4.error: [AUTHENTICATIONFAILED] Invalid credentials (Failure)'),
+      line('An error occurred (SignatureDoesNotMatch) when calling the PutObject operation: Signature expired'),
+      line('AADSTS7000215: Invalid client secret provided'),
+    ],
+  ],
+  [
+    'import_error',
+    [
+      python("ModuleNotFoundError: No module named 'tomlkit'"),
+      '/usr/bin/python3: No module named pytest',
+      python(
+        "ImportError: cannot import name 'Mapping' from 'collections' (/usr/lib/python3.12/collections/__init__.py)",
+      ),
+      python('ImportError: libGL.so.1: cannot open shared object file: No such file or directory'),
+      "Error: Cannot find module 'fastify'\nRequire stack:\n- /srv/agent/index.js\n    at Module._resolveFilename (node:internal/modules/cjs/loader:1145:15)",
+      "Error [ERR_MODULE_NOT_FOUND]: Cannot find package 'zod' imported from /srv/agent/index.mjs",
+      "Error: Cannot find module '/srv/agent/dist/index.js'",
+      "Module not found: Error: Can't resolve './Button' in '/srv/web/src'",
+      '[vite] Internal server error: Failed to resolve import "vue-x" from "src/main.ts". Does the file exist?',
+      "error: The module '/srv/a/build/better_sqlite3.node' was compiled against a different Node.js version using NODE_MODULE_VERSION 115.",
+      './agent: error while loading shared libraries: libssl.so.1.1: cannot open shared object file: No such file or directory',
+      "./agent: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found (required by ./agent)",
+      'error: externally-managed-environment',
+      'ERROR: Could not find a version that satisfies the requirement wordtrim==9 (from versions: 1.0)\nERROR: No matching distribution found for wordtrim==9',
+      'ERROR: ResolutionImpossible: for help visit the pages of pip',
+      'ERROR: Failed building wheel for lxml',
+      'npm ERR! code ERESOLVE\nnpm ERR! ERESOLVE unable to resolve dependency tree',
+      'npm ERR! code EINTEGRITY\nnpm ERR! Verification failed while extracting a@1.0.0',
+      "main.rb:1:in `require': cannot load such file -- nokogiri (LoadError)",
+      'Could not find rack-3.0.1 in locally installed gems\nRun `bundle install` to install missing gems.',
+      'PHP Fatal error:  Uncaught Error: Class "Predis\\Client" not found in /srv/www/a.php:4',
+      'PHP Warning:  require(vendor/autoload.php): failed to open stream: No such file or directory in /srv/www/a.php on line 3',
+      'Exception in thread "main" java.lang.NoClassDefFoundError: org/slf4j/LoggerFactory\n\tat a.Main.main(Main.java:3)',
+      'Error: Could not find or load main class com.example.App',
+      'main.go:4:2: package github.com/x/y is not in std',
+      'error[E0432]: unresolved import `serde_json`',
+      'fatal error: openssl/ssl.h: No such file or directory\ncompilation terminated.',
+      "Can't locate DBI.pm in @INC (you may need to install the DBI module)",
+      "System.IO.FileNotFoundException: Could not load file or assembly 'Newtonsoft.Json, Version=13.0.0.0'",
+      'E: Unable to locate package libfoo-dev',
+    ],
+  ],
+  [
+    'git_error',
+    [
+      'Auto-merging app.py\nCONFLICT (content): Merge conflict in app.py\nAutomatic merge failed; fix conflicts and then commit the result.',
+      'error: Your local changes to the following files would be overwritten by merge:\n\tapp.py\nPlease commit your changes or stash them before you merge.\nAborting',
+      'error: The following untracked working tree files would be overwritten by checkout:\n\tnew.py\nPlease move or remove them before you switch branches.\nAborting',
+      'fatal: Not possible to fast-forward, aborting.',
+      "fatal: Unable to create '/srv/agent/.git/index.lock': File exists.",
+      'error: object file .git/objects/ab/cdef is empty\nfatal: loose object abcdef (stored in .git/objects/ab/cdef) is corrupt',
+      "fatal: detected dubious ownership in repository at '/srv/agent'",
+      'git@git.example.com: Permission denied (publickey).\nfatal: Could not read from remote repository.',
+      '@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @',
+      'Host key verification failed.\nfatal: Could not read from remote repository.',
+      "fatal: unable to access 'https://git.example.com/a.git/': Could not resolve host: git.example.com",
+      "remote: Invalid username or password.\nfatal: Authentication failed for 'https://git.example.com/a.git/'",
+      'fatal: not a git repository (or any of the parent directories): .git',
+      'fatal: refusing to merge unrelated histories',
+      "error: failed to push some refs to 'origin'",
+      "error: pathspec 'nope' did not match any file(s) known to git",
+      'error: could not apply 1a2b3c4... feature',
+      'fatal: You have not concluded your merge (MERGE_HEAD exists).',
+      line('git pull exited with code 1'),
+      python("git.exc.GitCommandError: Cmd('git') failed due to: exit code(1)"),
+    ],
+  ],
+  [
+    'config_error',
+    [
+      python("KeyError: 'TELEGRAM_TOKEN'"),
+      line('Missing required environment variable: DATABASE_URL'),
+      line('OPENAI_API_KEY is not set'),
+      line('Environment variable "BOT_TOKEN" not found', 'CRITICAL'),
+      python('yaml.scanner.ScannerError: mapping values are not allowed here\n  in "config.yaml", line 3, column 9'),
+      python("tomllib.TOMLDecodeError: Expected '=' after a key in a key/value pair (at line 3, column 4)"),
+      python("configparser.NoSectionError: No section: 'db'"),
+      'SyntaxError: /srv/agent/config.json: Unexpected token } in JSON at position 40',
+      line('agents.list.3: Unrecognized key: "model_nmae"'),
+      python(
+        'pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings\nbot_token\n  Field required [type=missing, input_value={}, input_type=dict]',
+      ),
+      python('django.core.exceptions.ImproperlyConfigured: The SECRET_KEY setting must not be empty.'),
+      'nginx: [emerg] unknown directive "servr_name" in /etc/nginx/sites-enabled/a:3',
+      'nginx: [emerg] host not found in upstream "app" in /etc/nginx/conf.d/a.conf:4',
+      'AH00526: Syntax error on line 12 of /etc/apache2/sites-enabled/a.conf:',
+      '2026-01-05 10:00:00.123 UTC [9] FATAL:  configuration file "/srv/pg/postgresql.conf" contains errors',
+      '*** FATAL CONFIG FILE ERROR (Redis 7.2.4) ***\nReading the configuration file, at line 5',
+      "@@@@@@@@@\nPermissions 0644 for '/srv/agent/.ssh/id_ed25519' are too open.",
+      journal('agent.service: Failed at step EXEC spawning /srv/agent/start: No such file or directory'),
+      journal(
+        "Warning: The unit file, source configuration file or drop-ins of agent.service changed on disk. Run 'systemctl daemon-reload' to reload units.",
+      ),
+      python('locale.Error: unsupported locale setting'),
+      'start.sh: line 9: API_URL: unbound variable',
+      "Error: ENOENT: no such file or directory, open '/srv/agent/config.json'",
+      python("FileNotFoundError: [Errno 2] No such file or directory: '/srv/agent/.env'"),
+      'services.web.ports must be a list',
+      'error: unknown flag: --verbos',
+      'Could not resolve placeholder \'db.url\' in value "${db.url}"',
+    ],
+  ],
+  [
+    'permission_error',
+    [
+      python("PermissionError: [Errno 13] Permission denied: '/srv/agent/data/state.json'"),
+      "Error: EACCES: permission denied, open '/srv/agent/data/state.json'",
+      'bash: ./run.sh: Permission denied',
+      line('telegram.error.Forbidden: Forbidden: bot was blocked by the user'),
+      line('Request failed with status code 403'),
+      line('An error occurred (AccessDenied) when calling the PutObject operation: Access Denied'),
+      line("OSError: [Errno 30] Read-only file system: '/srv/agent/out'"),
+      journal('EXT4-fs (sda1): Remounting filesystem read-only', 'kernel'),
+      'java.nio.file.AccessDeniedException: /srv/agent/out.log\n\tat sun.nio.fs.UnixException.translate(UnixException.java:90)',
+      '2026-01-05 10:00:00.123 UTC [9] ERROR:  permission denied for table users',
+      line('discord.errors.Forbidden: 403 Forbidden (error code: 50013): Missing Permissions'),
+      'npm error code EACCES\nnpm error syscall mkdir\nnpm error path /usr/lib/node_modules/x',
+      'System.UnauthorizedAccessException: Access to the path is denied.',
+    ],
+  ],
+  [
+    'disk_full',
+    [
+      python("OSError: [Errno 28] No space left on device: '/srv/agent/out'"),
+      'Error: ENOSPC: no space left on device, write',
+      'sqlite3.OperationalError: database or disk is full',
+      'PANIC:  could not write to file "pg_wal/xlogtemp.4": No space left on device',
+      "cp: error writing '/srv/b': Disk quota exceeded",
+      'java.io.IOException: No space left on device\n\tat java.io.FileOutputStream.writeBytes(Native Method)',
+    ],
+  ],
+  [
+    'out_of_memory',
+    [
+      journal('Out of memory: Killed process 811 (node) total-vm:9kB, anon-rss:8kB', 'kernel'),
+      journal('agent.service: A process of this unit has been killed by the OOM killer.'),
+      'FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory',
+      python('MemoryError'),
+      python('OSError: [Errno 12] Cannot allocate memory'),
+      'java.lang.OutOfMemoryError: GC overhead limit exceeded',
+      python('torch.cuda.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB'),
+      'PHP Fatal error:  Allowed memory size of 134217728 bytes exhausted (tried to allocate 20480 bytes) in /srv/www/a.php on line 3',
+      'fatal error: runtime: out of memory',
+      'bash: fork: retry: Resource temporarily unavailable',
+      python("RuntimeError: can't start new thread"),
+      "terminate called after throwing an instance of 'std::bad_alloc'",
+      'Last State: Terminated, Reason: OOMKilled, Exit Code: 137',
+    ],
+  ],
+  [
+    'too_many_files',
+    [
+      python("OSError: [Errno 24] Too many open files: '/srv/agent/a'"),
+      "Error: EMFILE: too many open files, open '/srv/agent/a'",
+      "Error: ENOSPC: System limit for number of file watchers reached, watch '/srv/agent'",
+      'java.net.SocketException: Too many open files\n\tat java.net.Socket.createImpl(Socket.java:460)',
+      '2026/01/05 10:00:00 [crit] 7#7: accept4() failed (24: Too many open files)',
+      journal('nf_conntrack: table full, dropping packet', 'kernel'),
+    ],
+  ],
+  [
+    'port_in_use',
+    [
+      'Error: listen EADDRINUSE: address already in use :::3000\n    at Server.setupListenHandle (node:net:1817:16)',
+      python('OSError: [Errno 98] Address already in use'),
+      'nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)',
+      'Error response from daemon: driver failed programming external connectivity on endpoint a: Bind for 0.0.0.0:80 failed: port is already allocated',
+      'java.net.BindException: Address already in use (Bind failed)',
+      'listen tcp 0.0.0.0:8080: bind: address already in use',
+      'Address already in use - bind(2) for "127.0.0.1" port 3000 (Errno::EADDRINUSE)',
+      'Port 5000 is in use by another program. Either identify and stop that program, or start the server with a different port.',
+    ],
+  ],
+  [
+    'database_error',
+    [
+      python('sqlite3.OperationalError: database is locked'),
+      python('sqlite3.DatabaseError: database disk image is malformed'),
+      python('sqlite3.OperationalError: no such table: jobs'),
+      'FATAL:  sorry, too many clients already',
+      'FATAL:  the database system is starting up',
+      '2026-01-05 10:00:00.123 UTC [9] ERROR:  deadlock detected',
+      '2026-01-05 10:00:00.123 UTC [9] ERROR:  relation "jobs" does not exist at character 15\n2026-01-05 10:00:00.123 UTC [9] STATEMENT:  select * from jobs',
+      python(
+        'psycopg2.OperationalError: connection to server at "localhost" (127.0.0.1), port 5432 failed: Connection refused',
+      ),
+      line("MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk."),
+      line("OOM command not allowed when used memory > 'maxmemory'."),
+      python('redis.exceptions.ConnectionError: Error 111 connecting to localhost:6379. Connection refused.'),
+      python("alembic.util.exc.CommandError: Can't locate revision identified by 'ab12'"),
+      'MongoServerError: E11000 duplicate key error collection: a.b index: email_1',
+      'MongooseServerSelectionError: connect ECONNREFUSED 127.0.0.1:27017',
+      'PrismaClientKnownRequestError: Unique constraint failed on the fields: (`email`)',
+      'SequelizeConnectionRefusedError: connect ECONNREFUSED 127.0.0.1:5432',
+      "SQLSTATE[42S02]: Base table or view not found: 1146 Table 'a.jobs' doesn't exist",
+      'com.mysql.cj.jdbc.exceptions.CommunicationsException: Communications link failure',
+      'ORA-00942: table or view does not exist',
+      python(
+        'sqlalchemy.exc.IntegrityError: (psycopg2.errors.UniqueViolation) duplicate key value violates unique constraint',
+      ),
+    ],
+  ],
+  [
+    'attribute_error',
+    [
+      python("AttributeError: 'NoneType' object has no attribute 'text'"),
+      "TypeError: Cannot read properties of undefined (reading 'map')\n    at render (/srv/agent/a.js:3:9)",
+      'Exception in thread "main" java.lang.NullPointerException: Cannot invoke "String.trim()" because "s" is null\n\tat a.Main.main(Main.java:3)',
+      'panic: runtime error: invalid memory address or nil pointer dereference\n[signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x48]',
+      "app.rb:3:in `call': undefined method `upcase' for nil:NilClass (NoMethodError)",
+      'PHP Fatal error:  Uncaught Error: Call to a member function fetch() on null in /srv/www/a.php:9',
+      'System.NullReferenceException: Object reference not set to an instance of an object.\n   at A.B.C() in /src/B.cs:line 3',
+    ],
+  ],
+  [
+    'type_error',
+    [
+      python("TypeError: unsupported operand type(s) for +: 'NoneType' and 'int'"),
+      python("TypeError: fetch() missing 1 required positional argument: 'url'"),
+      python("TypeError: 'NoneType' object is not subscriptable"),
+      'TypeError: handler is not a function\n    at run (/srv/agent/a.js:3:9)',
+      'java.lang.ClassCastException: class A cannot be cast to class B\n\tat a.Main.main(Main.java:3)',
+      'panic: interface conversion: interface {} is string, not int',
+      "src/a.ts(4,3): error TS2345: Argument of type 'string' is not assignable to parameter of type 'number'.",
+    ],
+  ],
+  [
+    'syntax_error',
+    [
+      '  File "/srv/agent/main.py", line 3\n    if x\n        ^\nSyntaxError: expected \':\'',
+      '  File "/srv/agent/main.py", line 8\n    y = 1\nIndentationError: unexpected indent',
+      "/srv/agent/index.js:3\nlet = ;\n    ^\n\nSyntaxError: Unexpected token ';'\n    at wrapSafe (node:internal/modules/cjs/loader:1281:20)",
+      'PHP Parse error:  syntax error, unexpected token "}" in /srv/www/a.php on line 3',
+      "run.sh: line 3: syntax error near unexpected token `fi'",
+    ],
+  ],
+  [
+    'timeout',
+    [
+      python('TimeoutError'),
+      python('httpx.ReadTimeout'),
+      python('asyncio.exceptions.TimeoutError'),
+      python(
+        "requests.exceptions.ConnectTimeout: HTTPSConnectionPool(host='api.example.com', port=443): Max retries exceeded (Caused by ConnectTimeoutError('timed out'))",
+      ),
+      'Error: connect ETIMEDOUT 203.0.113.7:443',
+      line('context deadline exceeded (Client.Timeout exceeded while awaiting headers)'),
+      line('Tool shell timed out after 90 s, giving up', 'WARNING'),
+      line('HTTP 504 Gateway Timeout'),
+      '2026/01/05 10:00:00 [error] 7#7: *5 upstream timed out (110: Connection timed out) while reading response header from upstream',
+      '[2026-01-05 10:00:00 +0000] [8] [CRITICAL] WORKER TIMEOUT (pid:12)',
+      line('session file locked (timeout 10000ms): pid=94923 a.jsonl.lock'),
+      'java.net.SocketTimeoutException: Read timed out\n\tat java.net.SocketInputStream.read(SocketInputStream.java:171)',
+      line('Run time of job "digest" was missed by 0:35:12', 'WARNING'),
+    ],
+  ],
+  [
+    'api_error',
+    [
+      'Error: connect ECONNREFUSED 127.0.0.1:11434\n    at TCPConnectWrap.afterConnect [as oncomplete] (node:net:1595:16)',
+      line(
+        'telegram.error.Conflict: Conflict: terminated by other getUpdates request; make sure that only one bot instance is running',
+      ),
+      python('socket.gaierror: [Errno -3] Temporary failure in name resolution'),
+      'Error: getaddrinfo EAI_AGAIN api.telegram.org',
+      python('OSError: [Errno 101] Network is unreachable'),
+      python(
+        'ssl.SSLCertVerificationError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired',
+      ),
+      'curl: (60) SSL certificate problem: unable to get local issuer certificate',
+      line("Bad Request: can't parse entities: unexpected end"),
+      line('Error code: 404 - not_found_error: model: claude-nope'),
+      line('prompt is too long: 215000 tokens > 200000 maximum'),
+      line("model 'smollm2' not found, try pulling it first"),
+      line('FallbackSummaryError: All models failed (5)'),
+      line('502 Bad Gateway'),
+      line('aiohttp.client_exceptions.ServerDisconnectedError: Server disconnected'),
+      'Error: socket hang up\n    at connResetException (node:internal/errors:787:14)',
+      line('Get "http://10.0.0.5:8080/": dial tcp 10.0.0.5:8080: connect: connection refused'),
+      line('Cannot assign requested address: EADDRNOTAVAIL 203.0.113.9:443'),
+      '192.0.2.7 - - [05/Jan/2026:10:00:00 +0000] "POST /run HTTP/1.1" 500 91 "-" "curl/8.5.0"',
+      line('Timeout during connect (likely firewall problem)'),
+      'reqwest::Error { kind: Request, source: ConnectError("dns error") }',
+    ],
+  ],
+  [
+    'service_crash',
+    [
+      journal('agent.service: Main process exited, code=exited, status=1/FAILURE'),
+      journal("agent.service: Failed with result 'start-limit-hit'."),
+      journal('agent.service: Start request repeated too quickly.'),
+      journal('agent.service: Watchdog timeout (limit 30s)!'),
+      journal('agent[77]: segfault at 0 ip 000055d0 sp 00007ffd error 4 in agent', 'kernel'),
+      './run.sh: line 3: 4711 Segmentation fault      (core dumped) ./agent',
+      'Fatal Python error: Segmentation fault',
+      journal('blk_update_request: I/O error, dev sdb, sector 9000', 'kernel'),
+      '2026-01-05 10:00:00,123 INFO exited: agent (exit status 1; not expected)',
+      'PM2        | App [agent:0] exited with code [1] via signal [SIGINT]',
+      '[nodemon] app crashed - waiting for file changes before starting...',
+      'agent-1 exited with code 1',
+      'Back-off restarting failed container agent in pod agent-7d9',
+      '2026/01/05 10:00:00 [alert] 7#7: worker process 12 exited on signal 11',
+      'terminate called without an active exception',
+    ],
+  ],
+  [
+    'unknown',
+    [
+      python('RecursionError: maximum recursion depth exceeded'),
+      python("ValueError: invalid literal for int() with base 10: 'x'"),
+      python('IndexError: list index out of range'),
+      python("KeyError: 'result'"),
+      line("Tool mail failed: Unknown operation 'archive'"),
+      line('could not finish the job'),
+      '{"level":50,"time":1767607200000,"msg":"the queue stands still"}',
+      'RangeError: Maximum call stack size exceeded\n    at f (/srv/agent/a.js:3:9)',
+      'E0105 10:00:00.000000       7 loop.go:12] the queue stands still',
+    ],
+  ],
+];
+
+/** What only looks like an error. */
+const INNOCENT: readonly string[] = [
+  line('Processed 429 items in 3 batches', 'INFO'),
+  line('User asked: what does "429 Too Many Requests" mean?', 'INFO'),
+  line('HTTP Request: GET https://api.example.com/429 "HTTP/1.1 200 OK"', 'INFO'),
+  line('errors=0 failed=0 timeouts=0', 'INFO'),
+  line('Health check: no errors', 'INFO'),
+  line('test_import_error PASSED', 'INFO'),
+  line('Indexed page "How to fix ModuleNotFoundError: No module named x"', 'INFO'),
+  line('client configured with timeout=30s, max_retries=4', 'DEBUG'),
+  line('Session idle, will be timed out in 60 s as configured', 'DEBUG'),
+  line('Subprocess "npm test" exited with code 0 (0 failed)', 'INFO'),
+  line('use of foo() is deprecated, use bar()', 'WARNING'),
+  line('Retry policy: on 429 or 503 wait 5 s', 'INFO'),
+  line('Recovered after 2 retries', 'INFO'),
+  '192.0.2.7 - - [05/Jan/2026:10:00:00 +0000] "GET /wp-login.php HTTP/1.1" 404 153 "-" "Mozilla/5.0"',
+  '192.0.2.7 - - [05/Jan/2026:10:00:00 +0000] "GET /a HTTP/1.1" 200 529 "-" "Mozilla/5.0"',
+  journal('agent.service: Deactivated successfully.'),
+  journal('Started agent.service - Agent.'),
+  journal('Accepted publickey for deploy from 192.0.2.4 port 51312 ssh2', 'sshd[99]'),
+  '9f1c2ab HEAD@{3}: commit: fix: ImportError on start',
+  '- ModuleNotFoundError: fixed by pinning the package',
+  '✅ fixed: TypeError in the parser',
+  'Requirement already satisfied: exceptiongroup in ./lib (1.2.0)',
+  'npm warn deprecated inflight@1.0.6: This module is not supported, and leaks memory.',
+  '2026/01/05 10:00:00 [notice] 1#1: signal 3 (SIGQUIT) received, shutting down',
+  '2026/01/05 10:00:00 [info] 7#7: *429 client 192.0.2.4 closed keepalive connection',
+  '2026-01-05 10:00:00.123 UTC [9] LOG:  could not receive data from client: Connection reset by peer',
+  '{"level":30,"time":1767607200000,"msg":"errors fixed: 3"}',
+  'time=2026-01-05T10:00:00Z level=info msg="failed probes: 0"',
+  'The word error stands in many novels, and so does failure.',
+  'class NotFoundError(Exception): ...',
+  'usage: agent [--timeout SECONDS] [--on-error {stop,go}]',
+  'debug.acpi.ec.timeout: 750',
+];
+
+const detector = new ErrorDetector();
+
+describe('faults, as programs print them', () => {
+  for (const [types, texts] of FAULTS)
+    for (const text of texts)
+      it(`${[types].flat().join(' or ')}: ${text.split('\n').at(-1)?.slice(0, 110)}`, () => {
+        const found = detector.scanText(`${text}\n`);
+        expect(found.map((one) => one.type)).toEqual([expect.toBeOneOf([types].flat())]);
+      });
+});
+
+describe('what only looks like a fault', () => {
+  for (const text of INNOCENT)
+    it(text.slice(0, 110), () => {
+      expect(detector.scanText(`${text}\n`).map((one) => `${one.rule}: ${one.message}`)).toEqual([]);
+    });
+});
