@@ -8,7 +8,7 @@ import { appendFile, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { FakeTelegram } from '../src/testing/telegram.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -93,6 +93,62 @@ async function commandLines(): Promise<string> {
   const lines = await Promise.all(processes.map((id) => readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '')));
   return lines.join('\n');
 }
+
+/** A person at a real terminal (util-linux `script`): types the next line as soon as its question stands there. */
+async function atTerminal(argv: readonly string[], lines: readonly (readonly [RegExp, string])[]): Promise<string> {
+  const command = [process.execPath, join(root, 'dist/cli.js'), ...argv].map((word) => `'${word}'`).join(' ');
+  const environment = { PATH: process.env['PATH'], HOME: folder, TERM: 'xterm' };
+  const child = spawn('script', ['-qec', `stty cols 100 rows 40; exec ${command}`, '/dev/null'], {
+    cwd: folder,
+    env: environment,
+  });
+  daemon = child;
+  let from = 0;
+  printed = '';
+  const left = [...lines];
+  child.stdout.on('data', (text: Buffer) => {
+    printed += text;
+    for (;;) {
+      const [question, answer] = left[0] ?? [];
+      const found = question?.exec(printed.slice(from));
+      if (!found) return;
+      from += found.index + found[0].length;
+      left.shift();
+      child.stdin.write(`${answer}\r`);
+    }
+  });
+  await once(child, 'exit');
+  daemon = null;
+  return left.length === 0 ? printed : `unanswered: ${left.map(String).join()}\n${printed}`;
+}
+
+it('guides a newcomer at a terminal from the token to a first message', async () => {
+  await rm(join(folder, 'selfheal.yaml'));
+  await rm(join(folder, '.env'));
+  const wizard = atTerminal(
+    ['init', '--telegram-api-root', api.url],
+    [
+      [/Name of the service/, ''],
+      [/Its log files/, ''],
+      [/How is it restarted/, ''],
+      [/How to see that it works/, ''],
+      [/Tell you on Telegram/, ''],
+      [/Token of your bot/, 'nonsense'],
+      [/not a bot token[^]*Token of your bot/, api.token],
+    ],
+  );
+  await api.until(() => api.callsOf('getUpdates').length > 0);
+  api.say('hello', { user: 666 });
+  api.say('/start 000000', { user: 666 });
+  const code = await vi.waitUntil(() => /start=(\d{6})/.exec(printed)?.[1], { timeout: 30_000 });
+  api.say(`/start ${code}`, { user: OWNER });
+  const seen = await wizard;
+  expect(seen).not.toContain('unanswered');
+  expect(api.sent(OWNER)[0]?.text).toMatch(/^🩺 selfheal on /);
+  expect(seen).not.toContain(api.token);
+  expect(await readFile(join(folder, '.env'), 'utf8')).toBe(`TELEGRAM_BOT_TOKEN=${api.token}\n`);
+  expect(await readFile(join(folder, 'selfheal.yaml'), 'utf8')).toContain(`allowed_users: [${OWNER}]`);
+});
 
 it('answers its owner, tells of what broke, and tells it once although it is killed', async () => {
   await start();
