@@ -33,7 +33,10 @@ export interface Base {
   /** Masks everything that looks like a secret, and the known secrets of this host. */
   readonly redact: (text: string) => string;
   /** Sets who hears of stored changes. */
-  readonly listeners: { changed: (change: HealingChange) => void | Promise<void> };
+  readonly listeners: {
+    changed: (change: HealingChange) => void | Promise<void>;
+    problem: (message: string, error: unknown) => void;
+  };
 }
 
 export interface BaseOptions {
@@ -55,7 +58,7 @@ export async function createBase({ config, environment, clock = systemClock }: B
     environment,
   });
   const secrets = await collectSecrets(config, environment);
-  const listeners: Base['listeners'] = { changed: () => {} };
+  const listeners: Base['listeners'] = { changed: () => {}, problem: () => {} };
   const planner = new Planner({ config, fixes, probe: machine.probe, store, clock, node: config.node, digest: sha256 });
   const fixer = new AutoFixer({
     config,
@@ -73,6 +76,7 @@ export async function createBase({ config, environment, clock = systemClock }: B
         env: ownerEnvironment(environment),
       }),
     changed: (change) => listeners.changed(change),
+    problem: (message, error) => listeners.problem(message, error),
   });
   return {
     config,

@@ -51,6 +51,11 @@ export interface Ready {
   readonly gateway: string | null;
 }
 
+/** A flow that broke is begun again after this long; doubled up to the most. */
+const FLOW_PAUSE_MS = 1_000;
+const FLOW_PAUSE_MOST_MS = 60_000;
+/** One that has held this long is well again. */
+const FLOW_HOLDS_MS = 60_000;
 /** Longest wait for sources that never say that they follow: five seconds. */
 const READY_MS = 5_000;
 
@@ -67,6 +72,9 @@ export class SelfHealingMonitor {
   readonly #log: Log;
   readonly #teardown = new Teardown();
   readonly #stopping = new AbortController();
+  readonly #blind = new Map<string, BlindStreams[string]>();
+  /** Stores what is blind; set once there is a store. */
+  #remember: (blind: BlindStreams) => void = () => {};
   #operations: Operations | null = null;
 
   constructor(options: MonitorOptions = {}) {
@@ -110,8 +118,10 @@ export class SelfHealingMonitor {
     const { store, clock, machine } = base;
     await store.setValue(VALUE_KEYS.services, config.services);
     await store.setValue(VALUE_KEYS.blind, {});
+    this.#remember = (blind) => void store.setValue(VALUE_KEYS.blind, blind).catch(() => {});
 
     const telling = this.#telling(base);
+    base.listeners.problem = (message, error) => log.error(message, { error });
     base.listeners.changed = ({ incident }) => this.#heard(incident, telling);
     this.#operations = operationsOn(base, { here: true, close: async () => {} });
 
@@ -125,7 +135,7 @@ export class SelfHealingMonitor {
     this.#teardown.add('doorbell', () => ring.close());
 
     const copies = createGoodCopies({ store, files: machine.probe.files, git: machine.probe.git, clock });
-    this.#flow('good copies', (signal) =>
+    this.#flow('good copies', clock, (signal) =>
       sweep(
         {
           config,
@@ -137,11 +147,11 @@ export class SelfHealingMonitor {
         signal,
       ),
     );
-    this.#flow('telling', (signal) => telling.run(signal));
-    this.#flow('healing', (signal) => base.fixer.run(signal));
+    this.#flow('telling', clock, (signal) => telling.run(signal));
+    this.#flow('healing', clock, (signal) => base.fixer.run(signal));
     await this.#watch(base, telling, supervisor);
     await supervisor.startAll();
-    this.#flow('supervisor', (signal) => supervisor.serve(signal));
+    this.#flow('supervisor', clock, (signal) => supervisor.serve(signal));
     await this.#chat(base, this.#operations);
     return { pid: process.pid, dashboard: null, gateway: gateway?.url ?? null };
   }
@@ -166,10 +176,39 @@ export class SelfHealingMonitor {
     this.#teardown.add('lock', () => lock.release());
   }
 
-  /** Runs beside everything else until the stop, and is waited for there. A flow that breaks stops nothing but is loud. */
-  #flow(name: string, run: (signal: AbortSignal) => Promise<void>): void {
-    const done = run(this.#stopping.signal).catch((error) => this.#log.error('a flow broke', { name, error }));
+  /**
+   * Runs beside everything else until the stop, and is waited for there. One that breaks stops nothing else: it is begun
+   * again, and until it has held for a minute `health` and `status` say so.
+   */
+  #flow(name: string, clock: Clock, run: (signal: AbortSignal) => Promise<void>): void {
+    const done = this.#keepUp(name, clock, run);
     this.#teardown.add(name, () => done);
+  }
+
+  async #keepUp(name: string, clock: Clock, run: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const { signal } = this.#stopping;
+    const source = `selfheal itself: ${name}`;
+    for (let pauseMs = FLOW_PAUSE_MS; !signal.aborted; pauseMs = Math.min(pauseMs * 2, FLOW_PAUSE_MOST_MS)) {
+      const held = new AbortController();
+      void clock.sleep(FLOW_HOLDS_MS, held.signal).then(() => !held.signal.aborted && this.#sight(source, null));
+      try {
+        return await run(signal);
+      } catch (error) {
+        this.#log.error('a flow broke and is begun again', { name, error });
+        this.#sight(source, { since: clock.now(), reason: error instanceof Error ? error.message : String(error) });
+      } finally {
+        held.abort();
+      }
+      await clock.sleep(pauseMs, signal);
+    }
+  }
+
+  /** Remembers what cannot be seen right now, for `health` and `status`. Null: it is seen again. */
+  #sight(source: string, lost: BlindStreams[string] | null): void {
+    if (!lost && !this.#blind.delete(source)) return;
+    if (lost) this.#blind.set(source, { since: lost.since, reason: lost.reason });
+    this.#log.warn(lost ? 'a source is blind' : 'a source sees again', { stream: source, reason: lost?.reason ?? '' });
+    this.#remember(Object.fromEntries(this.#blind));
   }
 
   #telling(base: Base): Telling {
@@ -220,7 +259,6 @@ export class SelfHealingMonitor {
     const { config, store, clock } = base;
     const { echo } = this.#options;
     const log = this.#log;
-    const blind = new Map<string, BlindStreams[string]>();
     const flow = new WatchFlow({
       sources: createSources(config, {
         supervisor,
@@ -236,16 +274,11 @@ export class SelfHealingMonitor {
         for (const { incident } of changes) await this.#heard(incident, telling);
         base.fixer.wake();
       },
-      sight: (stream, lost) => {
-        if (!lost && !blind.delete(stream)) return;
-        if (lost) blind.set(stream, { since: lost.since, reason: lost.reason });
-        log.warn(lost ? 'a source is blind' : 'a source sees again', { stream, reason: lost?.reason ?? '' });
-        void store.setValue(VALUE_KEYS.blind, Object.fromEntries(blind)).catch(() => {});
-      },
+      sight: (stream, lost) => this.#sight(stream, lost),
       problem: (message, error) => log.error(message, { error }),
     });
     const following = new Promise<void>((resolve) => {
-      this.#flow('watching', (signal) => flow.run(signal, resolve));
+      this.#flow('watching', clock, (signal) => flow.run(signal, resolve));
     });
     await Promise.race([following, clock.sleep(READY_MS, this.#stopping.signal)]);
   }

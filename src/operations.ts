@@ -49,8 +49,11 @@ export interface Operations {
   deny(id: string, by: Person, hash?: string): Promise<ActionAnswer>;
   rollback(id: string, by: Person): Promise<ActionAnswer>;
   silence(id: string, forMs: number, by: Person): Promise<ActionAnswer>;
-  /** Stops all acting on this host, also across restarts, until `resume`. Watching goes on. */
-  /** Nothing is changed until `resume`, or for `forMs` milliseconds: maintenance that cannot be forgotten. */
+  /** Closes an incident that a person has seen to. Seen again, it is open again. */
+  resolve(id: string, by: Person): Promise<ActionAnswer>;
+  /**
+   * Stops all acting on this host, also across restarts; watching goes on. Nothing is changed until `resume`, or for `forMs` milliseconds: maintenance that cannot be forgotten.
+   */
   pause(by: Person, reason: string, forMs?: number): Promise<ActionAnswer>;
   resume(by: Person): Promise<ActionAnswer>;
   /** Explains a text or an incident by its id. */
@@ -80,6 +83,7 @@ export function createOperations(deps: OperationsDeps): Operations {
     deny: (id, by, hash) => wishes.deny(id, by, hash),
     rollback: (id, by) => wishes.rollback(id, by),
     silence: (id, forMs, by) => wishes.silence(id, forMs, by),
+    resolve: (id, by) => wishes.resolve(id, by),
     pause: (by, reason, forMs) => wishes.pause(by, reason, forMs),
     resume: (by) => wishes.resume(by),
     pullLatest: (by, service) => wishes.pullLatest(by, service),

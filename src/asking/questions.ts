@@ -12,6 +12,7 @@ import type {
 } from '../answers.ts';
 import { incidentRow, type Incident, type IncidentStateName } from '../core/incident.ts';
 import type { GatewayReport, ModelRoute } from '../core/gateway.ts';
+import type { Plan } from '../core/plan.ts';
 import type { Severity } from '../core/words.ts';
 import type { Breaker } from '../engine/guards.ts';
 import { summarise } from '../engine/ledger.ts';
@@ -153,6 +154,8 @@ export class Questions {
       const plan = await this.#d.store.plan(incident.state.plan);
       return { incident: row, plan, reason: incident.reason, considered: [] };
     }
+    const suggested = await this.#suggestion(incident);
+    if (suggested) return { incident: row, plan: suggested, reason: suggested.decision.reason, considered: [] };
     const considered = await this.#d.planner.consider(incident, { requestedByPerson: true });
     if (considered.kind === 'plan')
       return {
@@ -162,6 +165,14 @@ export class Questions {
         considered: considered.asked,
       };
     return { incident: row, plan: null, reason: considered.reason, considered: considered.asked };
+  }
+
+  /** The stored plan that an approval would be for: what is shown is what would run. */
+  async #suggestion({ state, plan: id }: Incident): Promise<Plan | null> {
+    const { store, clock } = this.#d;
+    const plan = state.name === 'needs-human' && id !== null ? await store.plan(id) : null;
+    if (!plan || plan.expiresAt <= clock.now() || (await store.approval(plan.id))) return null;
+    return (await store.journal(plan.id)).length === 0 ? plan : null;
   }
 
   async why(textOrId: string): Promise<WhyAnswer> {
@@ -188,11 +199,7 @@ function nextCommands(incident: Incident): readonly string[] {
     case 'awaiting-approval':
       return [`selfheal approve ${incident.id}`, `selfheal deny ${incident.id}`];
     case 'needs-human':
-      return [
-        `selfheal plan ${incident.id}`,
-        `selfheal fix ${incident.id}`,
-        `selfheal silence ${incident.id} --for 2h`,
-      ];
+      return [`selfheal plan ${incident.id}`, `selfheal fix ${incident.id}`, `selfheal resolve ${incident.id}`];
     case 'resolved':
       return incident.outcome?.kind === 'fixed' ? [`selfheal rollback ${incident.id}`] : [];
     default:

@@ -4,6 +4,8 @@
 import type { ActionAnswer, FixAnswer, Person } from '../answers.ts';
 import { advance, incidentRow, type Incident, type IncidentEvent, type IncidentStateName } from '../core/incident.ts';
 import { VALUE_KEYS } from '../store/contract.ts';
+import type { Breaker } from '../engine/guards.ts';
+import { planToTakeBack } from '../engine/left-behind.ts';
 import type { OperationsDeps } from './deps.ts';
 
 const SETTLED: readonly IncidentStateName[] = ['resolved', 'needs-human', 'awaiting-approval', 'silenced'];
@@ -21,6 +23,9 @@ export class Wishes {
 
   async fix(id: string | null, by: Person, signal?: AbortSignal): Promise<FixAnswer> {
     const wanted = id ? [id] : (await this.#fixable()).map((i) => i.id);
+    const breaker = await this.#d.store.value<Breaker>(VALUE_KEYS.breaker);
+    // One may be healed by name while the breaker is open; all of them at once is what it is there against.
+    if (id === null && breaker?.open) return this.#stopped(wanted, breaker.reason);
     const before = new Map<string, number>();
     for (const one of wanted) before.set(one, (await this.#d.store.incident(one))?.attempts ?? 0);
     await this.#carryOut(wanted, by, signal);
@@ -36,6 +41,13 @@ export class Wishes {
     };
   }
 
+  async #stopped(ids: readonly string[], reason: string): Promise<FixAnswer> {
+    const found = (await Promise.all(ids.map((id) => this.#d.store.incident(id)))).filter((i) => i !== null);
+    const said = `the host's breaker is open (${reason}); \`selfheal resume\` closes it`;
+    const results = found.map((incident) => ({ incident: incidentRow(incident), said }));
+    return { attempted: 0, successful: 0, failed: 0, asking: 0, results, restartRecommended: [] };
+  }
+
   approve(id: string, by: Person, hash?: string): Promise<ActionAnswer> {
     return this.#decide(id, by, 'approved', hash);
   }
@@ -47,13 +59,14 @@ export class Wishes {
   async rollback(id: string, by: Person): Promise<ActionAnswer> {
     const incident = await this.#d.store.incident(id);
     if (!incident) return unknownIncident(id);
-    if (!incident.plan) return no(`incident ${id} has no plan that could be rolled back`, incident);
+    if (!(await planToTakeBack(this.#d.store, id)))
+      return no(`nothing was done for incident ${id} that could be rolled back`, incident);
     const daemon = await this.#d.daemon();
     if (daemon.running) {
       await this.#d.store.request({ kind: 'rollback', subject: id, by, at: this.#d.clock.now() });
       const done = await this.#until(
         id,
-        (i) => i.revision > incident.revision && i.outcome?.kind !== incident.outcome?.kind,
+        (i) => i.revision > incident.revision && i.outcome?.at !== incident.outcome?.at,
       );
       return this.#said(done, done?.outcome?.kind === 'rolled-back');
     }
@@ -66,6 +79,16 @@ export class Wishes {
     const until = this.#d.clock.now() + forMs;
     const done = await this.#change(id, { kind: 'silenced', by, until });
     return done ? yes(`incident ${id} is silenced until ${iso(until)}`, done) : this.#impossible(id, 'be silenced');
+  }
+
+  /** A person has seen to it. Seen again, it is a problem again. */
+  async resolve(id: string, by: Person): Promise<ActionAnswer> {
+    const at = this.#d.clock.now();
+    const reason = `closed by ${by}`;
+    const done = await this.#change(id, { kind: 'cleared', at, by: 'person', reason, cause: null, outcome: null });
+    return done
+      ? yes(`incident ${id} is closed; it opens again when it is seen again`, done)
+      : this.#impossible(id, 'be closed');
   }
 
   async pause(by: Person, reason: string, forMs?: number): Promise<ActionAnswer> {
@@ -128,7 +151,9 @@ export class Wishes {
 
   async #fixable(): Promise<readonly Incident[]> {
     const found = await this.#d.store.incidents({ states: ['open', 'needs-human'], limit: 500 });
-    return found.filter((i) => i.fixable).slice(0, FIX_AT_MOST);
+    // Who asks for all has not looked at each: what is no more to be tried, or may be an imitation, is asked for by name.
+    const { maxAutoFixAttempts } = this.#d.config;
+    return found.filter((i) => i.fixable && i.trusted && i.attempts < maxAutoFixAttempts).slice(0, FIX_AT_MOST);
   }
 
   /** Through the daemon when there is one; else as the only acting process, here and now. */
@@ -192,7 +217,9 @@ export class Wishes {
     if (hash && hash !== plan.hash)
       return no('the plan has changed since this card was shown; look at it again', incident);
     if (plan.expiresAt <= clock.now())
-      return no(`the plan has expired; \`selfheal plan ${id}\` makes a new one`, incident);
+      return no(`the plan has expired; \`selfheal fix ${id}\` makes a new one`, incident);
+    if ((await store.journal(plan.id)).length > 0)
+      return no(`plan ${plan.id} was begun already; \`selfheal fix ${id}\` makes a new one`, incident);
     const before = await store.approval(plan.id);
     if (before) return no(`already ${before.verdict} by ${before.by}`, incident);
     if (!(await store.decide({ plan: plan.id, hash: plan.hash, verdict, by, at: clock.now() })))

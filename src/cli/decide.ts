@@ -67,6 +67,10 @@ function durationOf(text: string): number {
   return ms;
 }
 
+export function resolve(context: CliContext, id: string, options: CommonOptions): Promise<Exit> {
+  return act(context, options, (operations) => operations.resolve(id, context.person));
+}
+
 export function resume(context: CliContext, options: CommonOptions): Promise<Exit> {
   return act(context, options, (operations) => operations.resume(context.person));
 }

@@ -179,6 +179,8 @@ function build(context: CliContext, done: (exit: number) => void): Command {
   }
   const rollback = command('rollback <id>', 'undo what was done for an incident, and prove it');
   rollback.action((id: string) => run(async (c) => (await import('./decide.ts')).rollback(c, id, options(rollback))));
+  const resolve = command('resolve <id>', 'close an incident that you have seen to; seen again, it opens again');
+  resolve.action((id: string) => run(async (c) => (await import('./decide.ts')).resolve(c, id, options(resolve))));
   const silence = command('silence <id>', 'say nothing about an incident for a while');
   silence
     .addOption(new Option('--for <duration>', 'how long: 30m, 2h, 1d').default('2h'))

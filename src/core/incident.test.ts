@@ -32,7 +32,7 @@ const anyEvent: fc.Arbitrary<IncidentEvent> = fc.oneof(
     leaseUntil: fc.nat(),
     reason: fc.string(),
   }),
-  fc.record({ kind: fc.constant('steps-done' as const), at: fc.nat(), quietUntil: fc.nat(), reason: fc.string() }),
+  fc.record({ kind: fc.constant('steps-done' as const), since: fc.nat(), quietUntil: fc.nat(), reason: fc.string() }),
   fc.record({
     kind: fc.constant('finished' as const),
     outcome: fc

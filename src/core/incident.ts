@@ -12,7 +12,7 @@ export type IncidentState =
   | { readonly name: 'awaiting-approval'; readonly plan: string; readonly until: number }
   /** `owner` identifies the acting process (pid and start time), `leaseUntil` when it counts as dead. */
   | { readonly name: 'healing'; readonly plan: string; readonly owner: string; readonly leaseUntil: number }
-  /** Steps were done and checks passed at `since`; the error must stay away until `quietUntil`. */
+  /** The last step was done at `since` and the checks passed; the error must stay away until `quietUntil`. */
   | { readonly name: 'verifying'; readonly plan: string; readonly since: number; readonly quietUntil: number }
   | { readonly name: 'resolved'; readonly by: 'fix' | 'person' | 'itself' | 'cause'; readonly at: number }
   | { readonly name: 'needs-human'; readonly reason: string; readonly at: number }
@@ -92,7 +92,13 @@ export type IncidentEvent =
       readonly leaseUntil: number;
       readonly reason: string;
     }
-  | { readonly kind: 'steps-done'; readonly at: number; readonly quietUntil: number; readonly reason: string }
+  /** `since`: when the last step was done. Whatever is seen later was not healed by it. */
+  | {
+      readonly kind: 'steps-done';
+      readonly since: number;
+      readonly quietUntil: number;
+      readonly reason: string;
+    }
   | { readonly kind: 'finished'; readonly outcome: Outcome; readonly retryAt: number | null }
   | { readonly kind: 'postponed'; readonly until: number; readonly reason: string }
   /** It could not be tried: the attempt that was counted is given back. */
@@ -124,9 +130,9 @@ const FROM: Record<IncidentEvent['kind'], readonly IncidentStateName[]> = {
   'plan-starts': ['open', 'awaiting-approval', 'needs-human'],
   'steps-done': ['healing'],
   finished: ['open', 'awaiting-approval', 'healing', 'verifying', 'resolved', 'needs-human'],
-  postponed: ['open', 'awaiting-approval'],
+  postponed: ['open', 'awaiting-approval', 'needs-human'],
   'put-off': ['healing'],
-  'given-up': ['open', 'awaiting-approval', 'healing', 'verifying'],
+  'given-up': ['open', 'awaiting-approval', 'healing', 'verifying', 'needs-human'],
   denied: ['awaiting-approval'],
   expired: ['awaiting-approval'],
   cleared: ['open', 'awaiting-approval', 'healing', 'verifying', 'needs-human', 'silenced'],
@@ -139,9 +145,18 @@ const SAMPLES_KEPT = 5;
 /** A problem that stayed away this long starts with fresh attempts: six hours. */
 export const ATTEMPT_HORIZON_MS = 6 * 3_600_000;
 
+/** What a person was called for is looked at anew when it still happens a day later: the world may have changed. */
+export const LOOK_AGAIN_MS = 24 * 3_600_000;
+
 /** True when the event may happen in this state. */
 export function canAdvance(incident: Incident, event: IncidentEvent): boolean {
+  if (event.kind === 'finished' && event.outcome.kind === 'fixed' && cameBack(incident)) return false;
   return FROM[event.kind].includes(incident.state.name);
+}
+
+/** True when the error was seen again after the repair that is being verified. */
+export function cameBack({ state, lastSeen }: Incident): boolean {
+  return state.name === 'verifying' && lastSeen > state.since;
 }
 
 /**
@@ -177,7 +192,7 @@ function change(incident: Incident, event: IncidentEvent): Incident {
     case 'steps-done':
       return {
         ...incident,
-        state: { name: 'verifying', plan: incident.plan ?? '', since: event.at, quietUntil: event.quietUntil },
+        state: { name: 'verifying', plan: incident.plan ?? '', since: event.since, quietUntil: event.quietUntil },
         reason: event.reason,
       };
     case 'finished':
@@ -243,12 +258,26 @@ function seen(incident: Incident, event: Extract<IncidentEvent, { kind: 'seen' }
     samples: keepSamples(incident.samples, event.sample),
     symptoms: event.symptom ? [...new Set([...incident.symptoms, event.symptom])] : incident.symptoms,
   };
+  if (incident.state.name === 'needs-human') return calledAgain(next, event, incident.state.at);
   if (incident.state.name !== 'resolved') return next;
   return {
     ...next,
     state: { name: 'open', notBefore: event.at },
     attempts: event.at - incident.state.at > ATTEMPT_HORIZON_MS ? 0 : incident.attempts,
     reason: 'it came back',
+  };
+}
+
+/** A person was called, and has not come. What it brings about now may still be healed, and so may what a day has changed. */
+function calledAgain(incident: Incident, event: Extract<IncidentEvent, { kind: 'seen' }>, since: number): Incident {
+  const isLate = event.at - since > LOOK_AGAIN_MS;
+  if (event.symptom === null && !isLate) return incident;
+  const reason = event.symptom === null ? 'it still happens a day later' : `it has brought about a ${event.symptom}`;
+  return {
+    ...incident,
+    state: { name: 'open', notBefore: event.at },
+    attempts: isLate ? 0 : incident.attempts,
+    reason,
   };
 }
 

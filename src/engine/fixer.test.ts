@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Config, ServiceConfig } from '../config/contract.ts';
 import type { Incident } from '../core/incident.ts';
 import type { Outcome } from '../core/outcome.ts';
-import { hashedText } from '../core/plan.ts';
+import { hashedText, type Plan } from '../core/plan.ts';
 import { notApplicable, propose, type Diagnosis, type Fix } from '../fixes/contract.ts';
 import type { Probe } from '../host/contract.ts';
 import type { Store } from '../store/contract.ts';
@@ -16,7 +16,7 @@ import { AutoFixer, type Hands, type HandsAnswer } from './fixer.ts';
 import { Planner } from './planner.ts';
 
 const SETTLE_MS = 3_000;
-const service: ServiceConfig = {
+const plainService: ServiceConfig = {
   name: 'agent',
   directory: '/srv/agent',
   command: null,
@@ -46,7 +46,7 @@ const config: Config = {
   notifyOnCritical: true,
   autoFixTypes: null,
   state: '/nowhere',
-  services: [service],
+  services: [plainService],
   telegram: null,
   webhook: null,
   quietHours: null,
@@ -93,6 +93,11 @@ let clock: ManualClock;
 let calls: string[];
 let answers: Record<string, HandsAnswer[]>;
 let diagnosis: () => Diagnosis;
+/** What happens while *hands* is at work. */
+let meanwhile: (verb: string) => Promise<void>;
+let service: ServiceConfig;
+let isRunning: boolean;
+let problems: unknown[];
 const signal = new AbortController().signal;
 
 beforeEach(async () => {
@@ -102,6 +107,10 @@ beforeEach(async () => {
   calls = [];
   answers = {};
   diagnosis = () => propose(proposal);
+  meanwhile = async () => {};
+  service = plainService;
+  isRunning = true;
+  problems = [];
 });
 
 afterEach(async () => {
@@ -130,23 +139,38 @@ function fixer(changes: Partial<Config> = {}, autonomy: Fix['autonomy'] = 'auto'
   };
   // The planner asks the machine only whether the service was stopped on purpose.
   const probe = {
-    services: { state: async () => ({ stoppedOnPurpose: false }), health: async () => ({ passed: 'unknown' }) },
+    services: {
+      state: async () => ({ stoppedOnPurpose: false, running: isRunning }),
+      health: async () => ({ passed: 'unknown' }),
+    },
     files: { status: async () => ({ kind: 'absent' }) },
   } as unknown as Probe;
   const digest = (text: string) => createHash('sha256').update(text).digest('hex');
-  const all = { ...config, ...changes };
+  const all = { ...config, services: [service], ...changes };
   const planner = new Planner({ config: all, fixes: [fix], probe, store, clock, node: 'host', digest });
   const hands: Hands = async (plan, verb) => {
     calls.push(`${verb} ${plan}`);
+    await meanwhile(verb);
     return answers[verb]?.shift() ?? { kind: 'died', reason: 'no answer was scripted' };
   };
-  return new AutoFixer({ config: all, store, planner, hands, clock, owner: '1:1', changed: () => {} });
+  const problem = (_: string, error: unknown) => void problems.push(error);
+  return new AutoFixer({ config: all, store, planner, hands, clock, owner: '1:1', changed: () => {}, problem });
 }
 
 async function incident(changes: Partial<Incident> = {}): Promise<string> {
   const id = await store.nextIncidentId();
   await store.saveIncident(sampleIncident({ id, firstSeen: clock.now(), lastSeen: clock.now(), ...changes }));
   return id;
+}
+async function anyPlan(incidentId: string): Promise<Plan> {
+  const plan: Omit<Plan, 'hash'> = {
+    ...{ id: `${incidentId}-1`, incident: incidentId, service: 'agent', node: 'host', fix: 'rewrite' },
+    ...{ family: 'restore-config', type: 'import_error', title: 't', why: 'w', facts: {}, settleMs: SETTLE_MS },
+    ...{ steps: proposal.steps, checks: proposal.checks, risk: 'reversible', scope: 'service', restart: 'none' },
+    ...{ resources: [], createdAt: clock.now(), expiresAt: clock.now() + 60_000 },
+    decision: { verdict: 'run', autonomy: 'auto', reason: 'r' },
+  };
+  return { ...plan, hash: createHash('sha256').update(hashedText(plan)).digest('hex') };
 }
 const state = async (id: string) => (await store.incident(id))?.state.name;
 
@@ -155,6 +179,136 @@ async function seenAgain(id: string): Promise<void> {
   if (now)
     await store.saveIncident({ ...now, lastSeen: clock.now(), count: now.count + 1, revision: now.revision + 1 });
 }
+
+describe('an error that comes back', () => {
+  const doneAt = (plan: string, at: number) => store.appendJournal({ plan, step: 0, phase: 'done', at, data: {} });
+
+  it('after the last step, while the first checks still ran, is taken back at once', async () => {
+    answers = { act: [acted], undo: [outcome('rolled-back')] };
+    const id = await incident();
+    const auto = fixer();
+    meanwhile = async (verb) => {
+      if (verb !== 'act') return;
+      await doneAt(`${id}-1`, clock.now());
+      clock.advance(1_500);
+      await seenAgain(id);
+      clock.advance(1_000);
+    };
+    await auto.step(id, signal);
+    expect(await state(id)).toBe('verifying');
+    await auto.step(id, signal);
+    expect(calls).toEqual([`act ${id}-1`, `undo ${id}-1`]);
+    expect((await store.incident(id))?.outcome?.kind).toBe('rolled-back');
+  });
+
+  it('while the last checks run is never called fixed', async () => {
+    answers = { act: [acted], verify: [outcome('fixed')], undo: [outcome('rolled-back')] };
+    const id = await incident();
+    const auto = fixer();
+    await auto.step(id, signal);
+    clock.advance(SETTLE_MS);
+    meanwhile = async (verb) => {
+      if (verb !== 'verify') return;
+      clock.advance(500);
+      await seenAgain(id);
+    };
+    await auto.step(id, signal);
+    expect(calls).toEqual([`act ${id}-1`, `verify ${id}-1`, `undo ${id}-1`]);
+    expect((await store.incident(id))?.outcome?.kind).toBe('rolled-back');
+  });
+});
+
+describe('a service that the problem has brought down', () => {
+  const restarts = async (id: string) => (await store.plan(`${id}-1`))?.steps.map((step) => step.kind);
+
+  beforeEach(() => {
+    service = { ...plainService, command: ['./agent'] };
+    isRunning = false;
+  });
+
+  it('is started by the plan that heals the problem, and must run to be healed', async () => {
+    answers = { act: [acted] };
+    const id = await incident({ symptoms: ['service_crash'] });
+    await fixer().step(id, signal);
+    expect(await restarts(id)).toEqual(['write-file', 'restart']);
+    expect((await store.plan(`${id}-1`))?.checks.map((check) => check.kind)).toContain('running-anew');
+  });
+
+  it('is not started unasked where restarts are not automatic: the plan asks', async () => {
+    service = { ...service, fixes: { 'restart-service': 'approve' } };
+    const id = await incident({ symptoms: ['service_crash'] });
+    await fixer().step(id, signal);
+    expect(calls).toEqual([]);
+    expect(await state(id)).toBe('awaiting-approval');
+    expect(await restarts(id)).toEqual(['write-file', 'restart']);
+  });
+});
+
+describe('the flow of healing', () => {
+  /** Runs until `until` holds, and stops. */
+  async function runUntil(auto: AutoFixer, until: () => Promise<boolean>): Promise<void> {
+    const stop = new AbortController();
+    const over = auto.run(stop.signal);
+    while (!(await until())) {
+      clock.advance(1_000);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    stop.abort();
+    clock.advance(120_000);
+    await over;
+  }
+
+  it('goes on after the store has failed, and says so', async () => {
+    answers = { act: [acted] };
+    const id = await incident();
+    const { openPlans } = store;
+    let failures = 2;
+    store = {
+      ...store,
+      openPlans: async () => (failures-- > 0 ? Promise.reject(new Error('disk full')) : openPlans()),
+    };
+    await runUntil(fixer(), async () => (await state(id)) === 'verifying');
+    expect(problems.map(String)).toEqual(['Error: disk full', 'Error: disk full']);
+  });
+
+  it('takes up a plan that a dead hands left half undone, without a restart of the monitor', async () => {
+    const id = await incident({ state: { name: 'resolved', by: 'fix', at: clock.now() }, plan: '1-1' });
+    answers = { recover: [outcome('rolled-back')] };
+    await store.savePlan(await anyPlan(id));
+    await store.appendJournal({ plan: `${id}-1`, step: -1, phase: 'claimed', at: clock.now(), data: {} });
+    await runUntil(fixer(), async () => calls.length > 0);
+    expect(calls).toEqual([`recover ${id}-1`]);
+    expect((await store.incident(id))?.outcome?.kind).toBe('rolled-back');
+  });
+
+  it('closes what a person was called for and was not seen for a day', async () => {
+    const id = await incident({ state: { name: 'needs-human', reason: 'r', at: clock.now() } });
+    clock.advance(25 * 3_600_000);
+    await runUntil(fixer(), async () => (await state(id)) === 'resolved');
+    expect(calls).toEqual([]);
+  });
+});
+
+describe('a rollback', () => {
+  it('is of the newest plan that has left something, not of a suggestion that never ran', async () => {
+    const id = await incident();
+    await store.savePlan(await anyPlan(id));
+    await store.appendJournal({ plan: `${id}-1`, step: 0, phase: 'done', at: clock.now(), data: {} });
+    clock.advance(1);
+    await store.savePlan({ ...(await anyPlan(id)), id: `${id}-2`, createdAt: clock.now() });
+    await store.saveIncident({ ...((await store.incident(id)) as Incident), plan: `${id}-2`, revision: 2 });
+    answers = { undo: [outcome('rolled-back')] };
+    await fixer().rollBack(id, 'ada', signal);
+    expect(calls).toEqual([`undo ${id}-1`]);
+  });
+
+  it('of an incident for which nothing was done is none', async () => {
+    const id = await incident();
+    await store.savePlan(await anyPlan(id));
+    expect(await fixer().rollBack(id, 'ada', signal)).toBeNull();
+    expect(calls).toEqual([]);
+  });
+});
 
 describe('what could not be tried', () => {
   it('costs no attempt and is tried again, with a plan of its own', async () => {
@@ -422,7 +576,7 @@ describe('the planner', () => {
       diagnosis = () => notApplicable('nothing is wrong any more');
       await fixer().step(other, signal);
       expect(await store.incident(other)).toMatchObject({ state: { name: 'open' } });
-      expect((await store.incident(other))?.reason).toMatch(/waits for the proof of incident/);
+      expect((await store.incident(other))?.reason).toMatch(/^waits for plan 1-1/);
       clock.advance(SETTLE_MS + 1_000);
       answers = { verify: [outcome('fixed')] };
       await fixer().step(first, signal);

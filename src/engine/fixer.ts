@@ -10,13 +10,16 @@ import {
   type IncidentEvent,
   type IncidentState,
   type IncidentStateName,
+  cameBack,
 } from '../core/incident.ts';
 import type { Evidence, Outcome } from '../core/outcome.ts';
 import type { Plan } from '../core/plan.ts';
 import type { ErrorType } from '../core/words.ts';
 import { VALUE_KEYS, type Store } from '../store/contract.ts';
 import type { Considered, ConsiderOptions, Planner } from './planner.ts';
+import { lastStepDoneAt, planToTakeBack } from './left-behind.ts';
 import { summarise, type FixSummary } from './ledger.ts';
+import { Turns } from './turns.ts';
 
 /** What came back from the process that acts. */
 export type HandsAnswer =
@@ -52,8 +55,11 @@ export interface AutoFixerDeps {
   readonly owner: string;
   /** Called after each stored change. Must not throw. */
   readonly changed: (change: HealingChange) => void | Promise<void>;
+  /** Called when something that should work does not, e.g. the store. Must not throw. Default: nobody hears of it. */
+  readonly problem?: (message: string, error: unknown) => void;
 }
 
+type Wish = Awaited<ReturnType<Store['takeRequests']>>[number];
 type Verifying = Extract<IncidentState, { name: 'verifying' }>;
 
 /** Types that come and go with the other side: they may end by themselves without a fix. */
@@ -64,21 +70,33 @@ const LEASE_MS = 1_800_000;
 const RETRY_MS = 20_000;
 /** What could not be tried is tried again this much later. */
 const PUT_OFF_MS = 5_000;
+/** The loop itself, among those that rest. */
+const LOOP = 'loop';
 const TRIES_TO_SAVE = 8;
-const WORKING: readonly IncidentStateName[] = ['open', 'awaiting-approval', 'healing', 'verifying', 'silenced'];
-const AT_ONCE = 2;
+const BEGUN: readonly IncidentStateName[] = ['healing', 'verifying'];
+const WAITING: readonly IncidentStateName[] = ['open', 'awaiting-approval', 'silenced'];
+/** A line of the old process may be read this much after the step that ended it: that is no recurrence. */
+const LATE_LINES_MS = 700;
+/** What a person was called for and has not been seen for a day is over. */
+const FORGOTTEN_MS = 24 * 3_600_000;
+/** How often such problems, and plans that a dead *hands* left open, are looked for. */
+const ROUND_MS = 30_000;
 /** Looked at anyway this often: decisions and repeats ring, but a bell can fail. */
 const IDLE_MS = 2_000;
 const BUSY_MS = 250;
 
 export class AutoFixer {
   readonly #deps: AutoFixerDeps;
-  readonly #running = new Map<string, Promise<void>>();
+  readonly #turns: Turns;
+  /** Wishes that wait for their service. */
+  #wishes: Wish[] = [];
+  #roundAt = 0;
   #wake: () => void = () => {};
   #woken = false;
 
   constructor(deps: AutoFixerDeps) {
     this.#deps = deps;
+    this.#turns = new Turns(deps.clock);
   }
 
   /** Something may have changed: look at once instead of at the next tick. */
@@ -92,24 +110,49 @@ export class AutoFixer {
     return summarise(await this.#deps.store.ledger({}));
   }
 
-  /** Works until the signal aborts: finishes what a dead process left behind, then every incident that is due. */
+  /**
+   * Works until the signal aborts: finishes what a dead process left behind, then every incident that is due. A store
+   * that fails (a full disk, say) is waited for; healing never ends because of it.
+   */
   async run(signal: AbortSignal): Promise<void> {
-    await this.recover(signal);
     while (!signal.aborted) {
-      await this.#serveRequests(signal);
-      await this.#rest(await this.#sweep(signal), signal);
+      try {
+        await this.#round(signal);
+        await this.#takeWishes(signal);
+        await this.#rest(await this.#sweep(signal), signal);
+        this.#turns.rested(LOOP);
+      } catch (error) {
+        this.#deps.problem?.('healing could not go on and tries again', error);
+        this.#turns.rest(LOOP);
+        await this.#deps.clock.sleep(this.#turns.restsUntil(LOOP) - this.#deps.clock.now(), signal);
+      }
     }
-    await Promise.allSettled(this.#running.values());
+    await this.#turns.settled();
   }
 
-  /** Finishes or undoes plans whose *hands* died with us. */
+  /** Finishes or undoes plans whose *hands* died. */
   async recover(signal: AbortSignal): Promise<void> {
     for (const id of await this.#deps.store.openPlans()) {
       const plan = await this.#deps.store.plan(id);
       const incident = plan && (await this.#deps.store.incident(plan.incident));
       if (!plan || !incident || incident.state.name === 'verifying') continue;
+      if (this.#turns.isRunning(incident.service)) continue;
       await this.#absorb(incident, plan, await this.#deps.hands(id, 'recover', signal));
     }
+  }
+
+  /** Now and then: what nobody else would come back to. */
+  async #round(signal: AbortSignal): Promise<void> {
+    const { store, clock } = this.#deps;
+    const now = clock.now();
+    if (now < this.#roundAt) return;
+    await this.recover(signal);
+    for (const { id, lastSeen } of await store.incidents({ states: ['needs-human'], limit: 1_000 })) {
+      if (now - lastSeen <= FORGOTTEN_MS) continue;
+      const reason = 'it was not seen for a day';
+      await this.#change(id, { kind: 'cleared', at: now, by: 'itself', reason, cause: null, outcome: null }, null);
+    }
+    this.#roundAt = now + ROUND_MS;
   }
 
   /**
@@ -145,12 +188,18 @@ export class AutoFixer {
     return this.#deps.store.incident(id);
   }
 
-  /** Takes back the last plan of an incident, on a person's word. */
+  /**
+   * Takes back, on a person's word, the newest plan of an incident that has left something. Null when there is none, or
+   * when *hands* could not finish: what it began is then taken up again by `recover`.
+   */
   async rollBack(id: string, by: string, signal: AbortSignal): Promise<Outcome | null> {
-    const incident = await this.#deps.store.incident(id);
-    const plan = incident?.plan ? await this.#deps.store.plan(incident.plan) : null;
+    const { store, hands } = this.#deps;
+    const incident = await store.incident(id);
+    const plan = incident && (await planToTakeBack(store, id));
     if (!incident || !plan) return null;
-    const answer = await this.#deps.hands(plan.id, 'undo', signal);
+    let answer = await hands(plan.id, 'undo', signal);
+    if (answer.kind === 'died') answer = await hands(plan.id, 'recover', signal);
+    if (answer.kind === 'busy') this.#turns.rest(incident.service);
     if (answer.kind !== 'finished') return null;
     const outcome = { ...answer.outcome, undoneBy: by, reason: `${answer.outcome.reason} (asked by ${by})` };
     await this.#finish(incident, plan, outcome, null);
@@ -163,22 +212,26 @@ export class AutoFixer {
    */
   async #sweep(signal: AbortSignal): Promise<number> {
     const { store, clock } = this.#deps;
-    let restMs = IDLE_MS;
-    const waiting = await Promise.all(
-      (await store.incidents({ states: WORKING, limit: 1_000 })).map(async (incident) => {
-        const begun = incident.state.name === 'healing' || incident.state.name === 'verifying';
-        return { incident, begun, dueAt: await this.#dueAt(incident) };
-      }),
-    );
-    waiting.sort((a, b) => Number(b.begun) - Number(a.begun) || a.dueAt - b.dueAt);
-    for (const { incident, dueAt } of waiting) {
-      const dueInMs = dueAt - clock.now();
+    let restMs = this.#wishes.length > 0 ? BUSY_MS : IDLE_MS;
+    const [begun, waiting] = await Promise.all([
+      store.incidents({ states: BEGUN }),
+      store.incidents({ states: WAITING, limit: 1_000 }),
+    ]);
+    for (const { incident, dueAt } of [...(await this.#byTurn(begun)), ...(await this.#byTurn(waiting))]) {
+      const dueInMs = Math.max(dueAt, this.#turns.restsUntil(incident.id)) - clock.now();
       if (dueInMs > 0) restMs = Math.min(restMs, dueInMs);
-      else if (this.#running.has(incident.service)) continue;
-      else if (signal.aborted || this.#running.size >= AT_ONCE) break;
-      else this.#start(incident.service, () => this.step(incident.id, signal));
+      else if (this.#turns.isRunning(incident.service)) continue;
+      else if (signal.aborted || this.#turns.full) break;
+      else this.#start(incident, () => this.step(incident.id, signal));
     }
-    return this.#running.size > 0 ? Math.min(restMs, BUSY_MS) : restMs;
+    return this.#turns.busy ? Math.min(restMs, BUSY_MS) : restMs;
+  }
+
+  async #byTurn(incidents: readonly Incident[]): Promise<readonly { incident: Incident; dueAt: number }[]> {
+    const due = await Promise.all(
+      incidents.map(async (incident) => ({ incident, dueAt: await this.#dueAt(incident) })),
+    );
+    return due.sort((a, b) => a.dueAt - b.dueAt);
   }
 
   /** When the incident can be moved on, epoch milliseconds; 0 is at once. */
@@ -197,23 +250,19 @@ export class AutoFixer {
     }
   }
 
-  #start(service: string, work: () => Promise<unknown>): void {
-    const task = work()
-      .then(
-        () => undefined,
-        // The store may be away for a moment; the incident is due again at the next tick.
-        () => undefined,
-      )
-      .finally(() => {
-        this.#running.delete(service);
-        this.wake();
-      });
-    this.#running.set(service, task);
+  #start({ id, service }: Incident, work: () => Promise<unknown>): void {
+    this.#turns.start(service, work, (error) => {
+      if (error) {
+        this.#deps.problem?.(`incident ${id} could not be moved on; it is tried again`, error);
+        this.#turns.rest(id);
+      }
+      this.wake();
+    });
   }
 
   /** Sleeps until something is due or somebody wakes us: a change of our own, or another process at the door. */
   async #rest(ms: number, signal: AbortSignal): Promise<void> {
-    if (this.#woken) {
+    if (this.#woken || signal.aborted) {
       this.#woken = false;
       return;
     }
@@ -227,33 +276,40 @@ export class AutoFixer {
     signal.removeEventListener('abort', end);
   }
 
-  async #serveRequests(signal: AbortSignal): Promise<void> {
-    for (const request of await this.#deps.store.takeRequests(['fix', 'rollback'])) {
-      if (request.kind === 'rollback') {
-        await this.rollBack(request.subject, request.by, signal);
-        continue;
-      }
-      const incident = await this.#deps.store.incident(request.subject);
+  /** What people asked for goes first, each when its service is free: nobody else waits for it. */
+  async #takeWishes(signal: AbortSignal): Promise<void> {
+    const { store, clock } = this.#deps;
+    this.#wishes.push(...(await store.takeRequests(['fix', 'rollback'])));
+    const later: Wish[] = [];
+    for (const wish of this.#wishes) {
+      const incident = await store.incident(wish.subject);
       if (!incident) continue;
-      await this.#running.get(incident.service);
-      this.#start(incident.service, () => this.step(incident.id, signal, { requestedByPerson: true }));
+      const rests = this.#turns.restsUntil(incident.service) > clock.now();
+      if (rests || this.#turns.isRunning(incident.service)) later.push(wish);
+      else this.#start(incident, () => this.#grant(wish, incident, signal));
     }
+    this.#wishes = later;
+  }
+
+  async #grant(wish: Wish, { id, service }: Incident, signal: AbortSignal): Promise<void> {
+    if (wish.kind === 'fix') return void (await this.step(id, signal, { requestedByPerson: true }));
+    await this.rollBack(id, wish.by, signal);
+    // *hands* was busy with it: the wish stands.
+    if (this.#turns.restsUntil(service) > this.#deps.clock.now()) this.#wishes.push(wish);
   }
 
   async #consider(incident: Incident, signal: AbortSignal, options: ConsiderOptions): Promise<void> {
     if (!incident.trusted && !options.requestedByPerson && !incident.symptoms.length) return this.#reportOnly(incident);
-    const considered = await this.#deps.planner.consider(incident, options);
+    const considered = await this.#deps.planner.consider(incident, {
+      ...options,
+      busyWith: await this.#busyWith(incident),
+    });
     const now = this.#deps.clock.now();
     switch (considered.kind) {
       case 'plan':
         return this.#use(incident, considered.plan, signal);
       case 'later':
-        await this.#change(
-          incident.id,
-          { kind: 'postponed', until: considered.until, reason: considered.reason },
-          null,
-        );
-        return;
+        return this.#postpone(incident, considered.until, considered.reason);
       case 'refused':
         return this.#refused(incident, considered);
       case 'healed-with': {
@@ -271,6 +327,21 @@ export class AutoFixer {
     }
   }
 
+  /** The plan that was begun for another problem of the same service, and is not proven yet. */
+  async #busyWith({ id, service }: Incident): Promise<string | null> {
+    const begun = await this.#deps.store.incidents({ service, states: BEGUN });
+    return begun.find((other) => other.id !== id)?.plan ?? null;
+  }
+
+  /** The same reason once more is no news: it is neither stored nor told, only waited for. */
+  async #postpone(incident: Incident, until: number, reason: string): Promise<void> {
+    if (incident.state.name === 'open' && incident.reason === reason) {
+      this.#turns.rest(incident.id, Math.max(0, until - this.#deps.clock.now()));
+      return;
+    }
+    await this.#change(incident.id, { kind: 'postponed', until, reason }, null);
+  }
+
   async #reportOnly(incident: Incident): Promise<void> {
     if (TRANSIENT.has(incident.type)) return this.#waitItOut(incident, 'no fix is known for this');
     const reason = 'reported only: this text may be an imitation, and nothing is done because of it';
@@ -284,10 +355,7 @@ export class AutoFixer {
   async #waitItOut(incident: Incident, reason: string): Promise<void> {
     const now = this.#deps.clock.now();
     const over = incident.lastSeen + OVER_AFTER_MS;
-    if (now < over) {
-      await this.#change(incident.id, { kind: 'postponed', until: over, reason }, null);
-      return;
-    }
+    if (now < over) return this.#postpone(incident, over, reason);
     await this.#change(
       incident.id,
       { kind: 'cleared', at: now, by: 'itself', reason: 'it stayed away by itself', cause: null, outcome: null },
@@ -333,6 +401,9 @@ export class AutoFixer {
     if (approval?.verdict === 'denied') {
       await this.#change(incident.id, { kind: 'denied', at: approval.at, by: approval.by }, plan);
     } else if (approval && plan && approval.hash === plan.hash) {
+      // The word of a person is kept until the service is free.
+      if ((await this.#busyWith(incident)) !== null && until > clock.now())
+        return this.#turns.rest(incident.id, BUSY_MS * 4);
       await this.#act(incident, plan, signal);
     } else if (until <= clock.now()) {
       await this.#change(incident.id, { kind: 'expired', at: clock.now() }, plan);
@@ -364,18 +435,24 @@ export class AutoFixer {
   }
 
   async #verify(incident: Incident, state: Verifying, signal: AbortSignal): Promise<void> {
-    const plan = await this.#deps.store.plan(state.plan);
+    const { store, hands, clock } = this.#deps;
+    const plan = await store.plan(state.plan);
     if (!plan) return;
-    if (incident.lastSeen > state.since)
-      return this.#absorb(incident, plan, await this.#deps.hands(plan.id, 'undo', signal));
-    if (state.quietUntil > this.#deps.clock.now()) return;
-    await this.#absorb(incident, plan, await this.#deps.hands(plan.id, 'verify', signal));
+    if (cameBack(incident)) return this.#absorb(incident, plan, await hands(plan.id, 'undo', signal));
+    if (state.quietUntil > clock.now()) return;
+    const answer = await hands(plan.id, 'verify', signal);
+    // It may have come back while the last checks ran: then they have proven nothing.
+    const now = await store.incident(incident.id);
+    if (now && cameBack(now)) return this.#absorb(now, plan, await hands(plan.id, 'undo', signal));
+    await this.#absorb(incident, plan, answer);
   }
 
   async #absorb(incident: Incident, plan: Plan, answer: HandsAnswer): Promise<void> {
-    const { clock, hands } = this.#deps;
+    const { clock, hands, store } = this.#deps;
+    if (answer.kind !== 'busy') this.#turns.rested(incident.id);
     switch (answer.kind) {
       case 'busy':
+        this.#turns.rest(incident.id);
         return;
       case 'put-off':
         await this.#change(
@@ -386,8 +463,9 @@ export class AutoFixer {
         return;
       case 'acted': {
         const reason = `done and checked; must stay quiet for ${Math.round(plan.settleMs / 1000)} s`;
-        const at = clock.now();
-        await this.#change(incident.id, { kind: 'steps-done', at, quietUntil: at + plan.settleMs, reason }, plan);
+        const now = clock.now();
+        const since = Math.min(now, (lastStepDoneAt(await store.journal(plan.id)) ?? now) + LATE_LINES_MS);
+        await this.#change(incident.id, { kind: 'steps-done', since, quietUntil: now + plan.settleMs, reason }, plan);
         return;
       }
       case 'finished':

@@ -146,7 +146,7 @@ const oneAtATime: Guard = {
   name: 'one at a time',
   object: (v) =>
     v.busyWith
-      ? { kind: 'later', until: v.now + 1_000, reason: `plan ${v.busyWith} is running on this service` }
+      ? { kind: 'later', until: v.now + 1_000, reason: `waits for plan ${v.busyWith} of the same service` }
       : null,
 };
 

@@ -121,3 +121,31 @@ it('dates lines that are read late by their own time, and never into the future'
   const times = Object.fromEntries((await all()).map((i) => [i.fingerprint.place, i.lastSeen]));
   expect(times).toEqual({ a: old, b: clock.now() });
 });
+
+it('a new consequence of what a person was called for is looked at again', async () => {
+  await incidents.take([missing()], []);
+  const [opened] = await all();
+  const at = clock.now();
+  const event = { kind: 'given-up', at, reason: 'no fix', outcome: null, suggestion: null } as const;
+  await store.saveIncident(advance(opened as NonNullable<typeof opened>, event) as NonNullable<typeof opened>);
+  clock.advance(60_000);
+  await incidents.take([missing()], []);
+  expect((await all())[0]?.state.name).toBe('needs-human');
+  clock.advance(500);
+  const [change] = await incidents.take([crash()], []);
+  expect(change?.kind).toBe('reopened');
+  expect((await all())[0]).toMatchObject({ state: { name: 'open' }, symptoms: ['service_crash'] });
+});
+
+it('keeps known problems themselves when too many new ones come, and counts those in one bucket', async () => {
+  const many = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, i) => seenNow(sampleDetection('import_error', `place-${from + i}`)));
+  await incidents.take(many(0, 10_000), []);
+  await incidents.take([...many(10_000, 10_010), ...many(3, 4)], []);
+  expect(await store.incidentByFingerprint('agent', 'place-3')).toMatchObject({ count: 2 });
+  expect(await store.incidentByFingerprint('agent', 'place-10003')).toBeNull();
+  expect(await store.incidentByFingerprint('agent', 'overflow:import_error')).toMatchObject({ count: 10 });
+  clock.advance(25 * 3_600_000);
+  await incidents.take(many(10_003, 10_004), []);
+  expect(await store.incidentByFingerprint('agent', 'place-10003')).toMatchObject({ count: 1 });
+});

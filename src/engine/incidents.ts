@@ -29,14 +29,18 @@ const GRACE_MS = 500;
 const LATE_MS = 5_000;
 const SAMPLE_CAP = 4_000;
 const MESSAGE_CAP = 500;
-/** Distinct problems kept apart at a time; what comes on top shares one bucket per type. */
+/** New problems that are kept apart within a day; what comes on top shares one bucket per type. Known ones stay themselves. */
 const GROUP_CAP = 10_000;
+const GROUP_WINDOW_MS = 24 * 3_600_000;
+/** Stored forms held in memory; others are asked of the store. */
+const KNOWN_CAP = 10_000;
 const COMMIT_TRIES = 6;
 
 export class Incidents {
   readonly #deps: IncidentsDeps;
   /** Last stored form by service and fingerprint: a flood of repeats asks the store once. */
   readonly #known = new Map<string, Incident>();
+  #window = { since: 0, opened: 0 };
 
   constructor(deps: IncidentsDeps) {
     this.#deps = deps;
@@ -48,7 +52,7 @@ export class Incidents {
    */
   async take(detections: readonly Detection[], cursors: WatchCommit['cursors']): Promise<readonly IncidentChange[]> {
     for (let attempt = 1; ; attempt++) {
-      const batch = new Batch(this.#deps, this.#known);
+      const batch = new Batch(this.#deps, this.#known, this.#room());
       for (const detection of detections) await batch.add(detection);
       try {
         await this.#deps.store.commitWatch({ incidents: batch.incidents(), cursors });
@@ -58,15 +62,30 @@ export class Incidents {
         if (error instanceof StoreError && error.code === 'locked' && attempt < COMMIT_TRIES) continue;
         throw error;
       }
-      batch.remember();
+      this.#remember(batch.changes());
       await this.#tell(batch.changes());
       return batch.changes();
     }
   }
 
-  /** Call when an incident was changed elsewhere. */
-  forget(incident: Incident): void {
-    this.#known.delete(keyOf(incident.service, incident.fingerprint.place));
+  /** How many new problems may still be kept apart. */
+  #room(): number {
+    const now = this.#deps.clock.now();
+    if (now - this.#window.since > GROUP_WINDOW_MS) this.#window = { since: now, opened: 0 };
+    return GROUP_CAP - this.#window.opened;
+  }
+
+  #remember(changes: readonly IncidentChange[]): void {
+    for (const { kind, incident } of changes) {
+      if (kind === 'opened') this.#window.opened += 1;
+      const key = keyOf(incident.service, incident.fingerprint.place);
+      this.#known.delete(key);
+      this.#known.set(key, incident);
+    }
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size <= KNOWN_CAP) break;
+      this.#known.delete(oldest);
+    }
   }
 
   async #tell(changes: readonly IncidentChange[]): Promise<void> {
@@ -85,25 +104,28 @@ export class Incidents {
 /** The changes of one transaction, worked out before it. */
 class Batch {
   readonly #deps: IncidentsDeps;
-  readonly #known: Map<string, Incident>;
+  readonly #known: ReadonlyMap<string, Incident>;
   readonly #touched = new Map<string, IncidentChange>();
   /** Revision in the store when the batch began: one batch adds one. */
   readonly #stored = new Map<string, number>();
+  #room: number;
 
-  constructor(deps: IncidentsDeps, known: Map<string, Incident>) {
+  constructor(deps: IncidentsDeps, known: ReadonlyMap<string, Incident>, room: number) {
     this.#deps = deps;
     this.#known = known;
+    this.#room = room;
   }
 
   async add(detection: Detection): Promise<void> {
     const service = detection.record.service ?? HOST;
     const at = timeOf(detection, this.#deps.clock.now());
     if (detection.type === 'service_crash' && (await this.#explained(detection, service, at))) return;
-    const place = this.#known.size < GROUP_CAP ? detection.fingerprint.place : `overflow:${detection.type}`;
-    const existing = await this.#find(service, place);
-    if (!existing) return this.#open(detection, service, place, at);
-    const kind = existing.state.name === 'resolved' ? 'reopened' : 'repeated';
-    this.#apply(existing, this.#seen(detection, at), kind);
+    const { place } = detection.fingerprint;
+    const overflow = `overflow:${detection.type}`;
+    const own = await this.#find(service, place);
+    const existing = own ?? (this.#room > 0 ? null : await this.#find(service, overflow));
+    if (!existing) return this.#open(detection, service, this.#room > 0 ? place : overflow, at);
+    this.#apply(existing, this.#seen(detection, at), 'repeated');
     if (detection.type !== 'service_crash') await this.#explainCrash(existing, at);
   }
 
@@ -113,10 +135,6 @@ class Batch {
 
   changes(): readonly IncidentChange[] {
     return [...this.#touched.values()];
-  }
-
-  remember(): void {
-    for (const [key, { incident }] of this.#touched) this.#known.set(key, incident);
   }
 
   /** A crash right after an error of its service belongs to that error. */
@@ -196,6 +214,7 @@ class Batch {
       revision: 1,
     };
     const key = keyOf(service, place);
+    this.#room -= 1;
     this.#stored.set(key, 0);
     this.#touched.set(key, { kind: 'opened', incident });
     if (incident.type !== 'service_crash') await this.#explainCrash(incident, at);
@@ -217,8 +236,9 @@ class Batch {
     const stored = this.#stored.get(key) ?? incident.revision;
     this.#stored.set(key, stored);
     const first = this.#touched.get(key)?.kind;
+    const isBack = event.kind === 'seen' && incident.state.name !== 'open' && next.state.name === 'open';
     this.#touched.set(key, {
-      kind: first && first !== 'repeated' ? first : kind,
+      kind: first && first !== 'repeated' ? first : isBack ? 'reopened' : kind,
       incident: { ...next, revision: stored + 1 },
     });
   }

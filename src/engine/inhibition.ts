@@ -77,10 +77,16 @@ export function explainsCrash(candidates: readonly Incident[], crash: CrashSign)
       i.service === crash.service &&
       i.type !== 'service_crash' &&
       i.state.name !== 'silenced' &&
+      !isLeftToAPerson(i, crash.at) &&
       (!crash.signal || i.type === 'out_of_memory') &&
       Math.abs(crash.at - i.lastSeen) <= CRASH_FOLLOWS_MS,
   );
   return causes.sort((a, b) => b.lastSeen - a.lastSeen)[0] ?? null;
+}
+
+/** A card that waits since an earlier occurrence does not start the service again: such a crash is a problem of its own. */
+function isLeftToAPerson(incident: Incident, at: number): boolean {
+  return incident.state.name === 'awaiting-approval' && at - incident.firstSeen > CRASH_FOLLOWS_MS;
 }
 
 /** What is known of a crash when its reason is looked for. */

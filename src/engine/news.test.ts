@@ -26,7 +26,7 @@ function eventOf(kind: Happening, at: number, plan: string): IncidentEvent {
     case 'starts':
       return { kind: 'plan-starts', plan, fix: 'f', owner: '1:1', leaseUntil: at + HOUR, reason: 'starts' };
     case 'done':
-      return { kind: 'steps-done', at, quietUntil: at + MINUTE, reason: 'done' };
+      return { kind: 'steps-done', since: at, quietUntil: at + MINUTE, reason: 'done' };
     case 'fixed':
       return { kind: 'finished', outcome: outcome('fixed'), retryAt: null };
     case 'rolled-back':

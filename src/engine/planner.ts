@@ -89,6 +89,16 @@ const refusal = (reason: string): Answer => ({
   end: { kind: 'refused', reason, trips: false },
 });
 
+/** What restarting adds to a plan. */
+interface Restart {
+  readonly kind: Plan['restart'];
+  readonly mustAsk: string | null;
+  readonly steps: readonly Step[];
+  readonly checks: readonly Check[];
+}
+
+const NO_RESTART = { mustAsk: null, steps: [], checks: [] } as const;
+
 export class Planner {
   readonly #deps: PlannerDeps;
 
@@ -308,14 +318,15 @@ export class Planner {
 
   async #freeze(incident: Incident, service: ServiceConfig, offer: Offer): Promise<Plan> {
     const { fix, proposal } = offer;
-    const decision = decide(offer);
     const { clock, store, digest, node } = this.#deps;
     const now = clock.now();
-    const restart = await this.#restart(service, proposal);
+    const restart = await this.#restart(incident, service, proposal);
+    const decision = decide(offer, restart.mustAsk);
     const risk = proposal.risk ?? fix.risk;
-    const before = await store.plansOf(incident.id);
+    const number = 1 + Math.max(0, ...(await store.plansOf(incident.id)).map(({ id }) => Number(id.split('-').at(-1))));
     const plan: Omit<Plan, 'hash'> = {
-      id: `${incident.id}-${before.length + 1}`,
+      // Numbers are never used twice, also when old plans are gone.
+      id: `${incident.id}-${number}`,
       incident: incident.id,
       service: service.name,
       node,
@@ -340,20 +351,23 @@ export class Planner {
     return { ...plan, hash: digest(hashedText(plan)) };
   }
 
-  /** Restarting is part of the plan where policy lets it happen by itself, else a recommendation. */
-  async #restart(
-    service: ServiceConfig,
-    proposal: Proposal,
-  ): Promise<{ kind: Plan['restart']; steps: Step[]; checks: Check[] }> {
+  /**
+   * Restarting is part of the plan where policy lets it happen by itself, else a recommendation. A service that this
+   * problem has brought down is started in any case, for nothing is healed before it runs: then policy makes the plan ask.
+   */
+  async #restart(incident: Incident, service: ServiceConfig, proposal: Proposal): Promise<Restart> {
     const via = service.command ? ({ kind: 'supervised' } as const) : service.restart;
-    if (proposal.steps.some((s) => s.kind === 'restart')) return { kind: 'done', steps: [], checks: [] };
-    if (!proposal.needsRestart) return { kind: 'none', steps: [], checks: [] };
-    const { stoppedOnPurpose } = await this.#deps.probe.services.state(service.name);
-    if (stoppedOnPurpose) return { kind: 'none', steps: [], checks: [] };
-    if (!via || (service.fixes['restart-service'] ?? 'auto') !== 'auto')
-      return { kind: 'recommended', steps: [], checks: [] };
+    if (proposal.steps.some((s) => s.kind === 'restart')) return { kind: 'done', ...NO_RESTART };
+    const { stoppedOnPurpose, running } = await this.#deps.probe.services.state(service.name);
+    if (stoppedOnPurpose) return { kind: 'none', ...NO_RESTART };
+    const hasDied = incident.type === 'service_crash' || incident.symptoms.includes('service_crash');
+    const isDown = running === false && hasDied;
+    if (!proposal.needsRestart && !isDown) return { kind: 'none', ...NO_RESTART };
+    const policy = service.fixes['restart-service'] ?? 'auto';
+    if (!via || (policy !== 'auto' && !isDown)) return { kind: 'recommended', ...NO_RESTART };
     return {
       kind: 'done',
+      mustAsk: policy === 'auto' ? null : `it starts ${service.name} again, and restart-service is set to ${policy}`,
       steps: [
         {
           kind: 'restart',
@@ -406,8 +420,11 @@ function settleMs(service: ServiceConfig, incident: Incident): number {
   return Math.round(Math.min(Math.max(service.settleMs, periodMs * 1.5), service.settleMs * 10));
 }
 
-function decide({ fix, proposal, autonomy: allowed, because, askBecause }: Offer): Decision {
-  const mustAsk = proposal.mustAsk ?? askBecause;
+function decide(
+  { fix, proposal, autonomy: allowed, because, askBecause }: Offer,
+  restartAsks: string | null,
+): Decision {
+  const mustAsk = proposal.mustAsk ?? askBecause ?? restartAsks;
   const autonomy = mustAsk ? narrower(allowed, 'approve') : allowed;
   if (autonomy === 'auto') return { verdict: 'run', autonomy, reason: because ?? `${fix.family} may run by itself` };
   return { verdict: 'ask', autonomy, reason: mustAsk ?? because ?? `${fix.family} is set to ${autonomy}` };

@@ -173,7 +173,7 @@ async function heal(incident: Incident): Promise<Incident> {
     leaseUntil: 0,
     reason: plan.title,
   });
-  await step(incident, { kind: 'steps-done', at: clock.now(), quietUntil: clock.now() + 1000, reason: 'quiet' });
+  await step(incident, { kind: 'steps-done', since: clock.now(), quietUntil: clock.now() + 1000, reason: 'quiet' });
   return step(incident, {
     kind: 'finished',
     retryAt: null,
