@@ -393,6 +393,8 @@ function scriptedProbe(clock: SwiftClock): Probe {
       all: () => [],
     },
     git: { repository: async () => null },
+    // No file pauses this host.
+    files: { status: async () => ({ kind: 'absent' as const }) },
   };
   // A test that reaches further fails loudly on the missing part.
   return probe as unknown as Probe;
