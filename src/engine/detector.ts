@@ -62,8 +62,17 @@ interface Ready {
   readonly prefilter: Prefilter;
 }
 
-function prepare(options: DetectorOptions): Ready {
-  const rules = [...(options.userRules ?? []), ...compileRules(options.rules ?? catalogue)];
+/** The rules are data that nobody changes: what was worked out of a list of them is good for every detector. */
+const PREPARED = new WeakMap<readonly Rule[], Ready>();
+
+function prepare({ rules: given = catalogue, userRules = [] }: DetectorOptions): Ready {
+  if (userRules.length > 0) return readyOf([...userRules, ...compileRules(given)]);
+  const ready = PREPARED.get(given) ?? readyOf(compileRules(given));
+  PREPARED.set(given, ready);
+  return ready;
+}
+
+function readyOf(rules: readonly MatchRule[]): Ready {
   return { rules, prefilter: prefilterOf(wordsOf(rules), needsEveryLine(rules) ? [/^/] : LEVEL_SHAPES) };
 }
 
