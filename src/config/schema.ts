@@ -194,7 +194,9 @@ export const fileSchema = z.strictObject({
   dashboard: z
     .strictObject({ listen: listen.describe('Address of this machine and port.') })
     .optional()
-    .describe('Address kept for the web dashboard. This version has none: the block is checked, and a start says that it has no effect.'),
+    .describe(
+      'Address kept for the web dashboard. This version has none: the block is checked, and a start says that it has no effect.',
+    ),
   gateway: z
     .strictObject({
       listen: listen.describe('Address of this machine and port.'),

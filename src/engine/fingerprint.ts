@@ -6,7 +6,7 @@ import { redact } from '../core/redact.ts';
 import type { Trace } from '../core/record.ts';
 
 /** Version of the masks below: stored hashes of another version never match. */
-export const FINGERPRINT_VERSION = 1;
+export const FINGERPRINT_VERSION = 2;
 
 /** What a mask took out, for people who ask why. */
 export interface Masked {
@@ -43,11 +43,17 @@ const MASKS: readonly Mask[] = [
   // A file keeps its name; the folders change with releases and machines.
   {
     find: /(^|[\s"'`(=:[,<])(?:~|\.{1,2}|[A-Za-z]:)?(?:[\\/]{1,2}[^\s\\/"'`():,;<>|]{1,120})*[\\/]{1,2}([^\s\\/"'`():,;<>|]{1,120})/g,
-    put: (_, lead, name) => `${lead}<path>/${name}`,
+    // What the mask of addresses left is no file.
+    put: (match, lead, name) => (match.startsWith('://') ? match : `${lead}<path>/${name}`),
   },
   {
     find: /(^|[\s"'`(=])(?:[\w.@-]{1,80}\/){1,20}([\w.@-]{1,120}\.\w{1,6})\b/g,
     put: (_, lead, name) => `${lead}<path>/${name}`,
+  },
+  // A line moves with every change of its file.
+  {
+    find: /(\.(?:py|rb|rs|js|mjs|cjs|ts|tsx|jsx|go|java|kt|php|c|cc|cpp|h|cs|sh|pl|lua|swift|ex|erl|slim|erb|vue)):\d{1,7}(?::\d{1,5})?/g,
+    put: (_, ending) => `${ending}:<line>`,
   },
   { find: /\b0x[0-9a-f]{3,}\b/gi, put: '<hex>' },
   { find: /\b(?!127\.0\.0\.1|0\.0\.0\.0)(?:\d{1,3}\.){3}\d{1,3}\b/g, put: '<ip>' },
@@ -58,7 +64,10 @@ const MASKS: readonly Mask[] = [
   },
   { find: /\b(?=[0-9a-f]*\d)(?=[0-9]*[a-f])[0-9a-f]{7,64}\b/g, put: '<hex>' },
   { find: /\b(?=\w*\d)(?=\w*[A-Za-z])[A-Za-z0-9_-]{20,120}\b/g, put: '<id>' },
-  { find: /\bv?\d{1,4}(?:\.\d{1,6}){2,4}(?:[-+][\w.]{1,30})?\b/g, put: '<version>' },
+  {
+    find: /\bv?\d{1,4}(?:\.\d{1,6}){2,4}(?:[-+][\w.]{1,30})?\b/g,
+    put: (match) => (match === '127.0.0.1' || match === '0.0.0.0' ? match : '<version>'),
+  },
 ];
 
 /** The message with its variables masked, and what was masked, in order. */

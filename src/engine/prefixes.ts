@@ -193,6 +193,8 @@ const LOGGER =
   /([A-Za-z_$][\w.$/@-]{0,100}?)(?:\.go:\d+\]|(?:\.\w{1,5})?:\d+\]?:? ?(?=-|:|\]| )|\s{0,40}:(?=\s|$)|(?=\s+(?:[-|—–]|>>)\s)|(?=\s+\[[\w.= ,:-]*\]))/y;
 const NOT_LOGGER =
   /(?:Error|Exception|Warning|Failure|Fault|Interrupt|Exit|Timeout)$|^(?:error|fatal|failed|failure|warning|hint|note|caused|cause|panic|exception|unable|cannot|could|fail|remote|npm|pip|git|connect|request|detail|context|statement|post|get|put|delete|patch|head|http|https|usage|traceback|abort|aborted)$/i;
+/** What a unit of systemd is called names who broke, not who says it. */
+const UNIT = /\.(?:service|timer|socket|mount|slice|scope|target|path)$/;
 /** `ENOENT: no such file` names an errno, `ORA-00942: …` a code, and neither a logger. */
 const ERRNO = /^E[A-Z0-9]{3,}$|^[A-Z]{2,12}-?\d{3,9}$/;
 
@@ -304,7 +306,13 @@ function takeLogger(c: Cursor): boolean {
   LOGGER.lastIndex = c.pos;
   const match = LOGGER.exec(c.text);
   const name = match?.[1] ?? '';
-  if (!match || NOT_LOGGER.test(name) || ERRNO.test(name) || (c.logger !== undefined && !name.includes('.')))
+  if (
+    !match ||
+    NOT_LOGGER.test(name) ||
+    UNIT.test(name) ||
+    ERRNO.test(name) ||
+    (c.logger !== undefined && !name.includes('.'))
+  )
     return takeMonolog(c);
   c.logger = name;
   c.pos = LOGGER.lastIndex;
