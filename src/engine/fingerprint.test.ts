@@ -191,7 +191,7 @@ describe('fingerprints', () => {
       ['HTTP 503 from https://api.example.com/v1/x?id=9', 'HTTP 503 from https://api.example.com<path>'],
       ['exit code 137', 'exit code 137'],
       ["open '/srv/releases/41/data/state.json'", "open '<path>/state.json'"],
-      ['connect ECONNREFUSED 127.0.0.1:8000', 'connect ECONNREFUSED 127.0.0.1:8000'],
+      ['connect ECONNREFUSED 127.0.0.1:8000', 'connect ECONNREFUSED localhost:8000'],
     ] as const)
       expect(templateOf(text).template).toBe(template);
   });
