@@ -62,8 +62,17 @@ interface Ready {
   readonly prefilter: Prefilter;
 }
 
-function prepare(options: DetectorOptions): Ready {
-  const rules = [...(options.userRules ?? []), ...compileRules(options.rules ?? catalogue)];
+/** The rules are data that nobody changes: what was worked out of a list of them is good for every detector. */
+const PREPARED = new WeakMap<readonly Rule[], Ready>();
+
+function prepare({ rules: given = catalogue, userRules = [] }: DetectorOptions): Ready {
+  if (userRules.length > 0) return readyOf([...userRules, ...compileRules(given)]);
+  const ready = PREPARED.get(given) ?? readyOf(compileRules(given));
+  PREPARED.set(given, ready);
+  return ready;
+}
+
+function readyOf(rules: readonly MatchRule[]): Ready {
   return { rules, prefilter: prefilterOf(wordsOf(rules), needsEveryLine(rules) ? [/^/] : LEVEL_SHAPES) };
 }
 
@@ -305,7 +314,8 @@ export class ErrorDetector {
   }
 
   #detection(best: Match, reading: Reading): Detection {
-    const { rule, pattern, said } = best;
+    const { rule, pattern } = best;
+    const said = pattern.on === 'text' ? spokenOf(best, reading) : best.said;
     const secrets = this.#secrets();
     const facts = withoutSecrets(completeFacts(rule.type, best.facts, said, reading), secrets);
     const trusted = isTrusted(best, facts, reading);
@@ -377,6 +387,11 @@ function silenceOf(reading: Reading): string {
   if (reading.voice === 'calm')
     return `its level is ${reading.record.level}, and no rule calls this text an error at that level`;
   return 'no rule matches what it says';
+}
+
+/** A pattern on the whole text says nothing on which part of it is the message. */
+function spokenOf(best: Match, { utterances }: Reading): Match['said'] {
+  return utterances.find((one) => one.role === 'exception') ?? utterances[0] ?? best.said;
 }
 
 function identityOf(rule: MatchRule, facts: Facts): readonly (string | number)[] | null {

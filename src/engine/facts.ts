@@ -28,7 +28,7 @@ export function completeFacts(type: ErrorType, matched: Loose, said: Utterance, 
   if (WAITS.has(type)) put('retryAfterSec', firstOf(texts, waitIn) ?? structured?.retryAfterSec);
   if (WAITS.has(type) || type === 'provider_overloaded') put('model', firstOf(texts, modelIn));
   if (NETWORK.has(type)) addAddress(facts, put, [...texts, first], structured);
-  if (FILES.has(type)) put('path', structured?.path ?? firstOf(texts, pathIn));
+  if (FILES.has(type)) put('path', structured?.path ?? overwrittenIn(reading.record.text) ?? firstOf(texts, pathIn));
   if (PROCESSES.has(type)) {
     put('pid', firstOf(texts, pidIn) ?? pidIn(first) ?? pidOfProgram(first));
     put('exitCode', firstOf(texts, exitCodeIn));
@@ -36,6 +36,15 @@ export function completeFacts(type: ErrorType, matched: Loose, said: Utterance, 
   }
   if (typeof facts.module === 'string') facts.module = unescaped(facts.module);
   return clean(facts);
+}
+
+/** Git names the files it would overwrite below. */
+function overwrittenIn(text: string): string | null {
+  return (
+    /would be overwritten by \w{2,20}:\s{1,20}(?:\S{10,60} std\w{3} F )?\s*([^\s:][^\n:]{0,300})/
+      .exec(text)?.[1]
+      ?.trim() ?? null
+  );
 }
 
 type Put = (name: FactName, value: string | number | null | undefined) => void;

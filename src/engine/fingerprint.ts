@@ -6,7 +6,7 @@ import { redact } from '../core/redact.ts';
 import type { Trace } from '../core/record.ts';
 
 /** Version of the masks below: stored hashes of another version never match. */
-export const FINGERPRINT_VERSION = 1;
+export const FINGERPRINT_VERSION = 2;
 
 /** What a mask took out, for people who ask why. */
 export interface Masked {
@@ -30,6 +30,7 @@ const MASKS: readonly Mask[] = [
   // Credentials and what carries them never tell problems apart.
   { find: /\s*[([{][^()[\]{}]{0,200}\[secret\](?:[^()[\]{}]|\{[^{}]*\}){0,200}[)\]}]+/g, put: '' },
   { find: /[,;]?\s*[\w.-]{1,60}['"]?\s?[=:]\s?['"]?(?:Bearer |Basic )?\[secret\]['"]?/g, put: '' },
+  { find: /\s*[([][^()[\]{}'"\n]{0,80}: ?(?=\n|$)/g, put: '' },
   { find: /\.? ?Did you (?:mean|forget)\b[^?]{0,200}\?.*$/gms, put: '' },
   { find: /\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?/g, put: '<time>' },
   { find: /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/gi, put: '<id>' },
@@ -43,12 +44,21 @@ const MASKS: readonly Mask[] = [
   // A file keeps its name; the folders change with releases and machines.
   {
     find: /(^|[\s"'`(=:[,<])(?:~|\.{1,2}|[A-Za-z]:)?(?:[\\/]{1,2}[^\s\\/"'`():,;<>|]{1,120})*[\\/]{1,2}([^\s\\/"'`():,;<>|]{1,120})/g,
-    put: (_, lead, name) => `${lead}<path>/${name}`,
+    // What the mask of addresses left is no file.
+    put: (match, lead, name) => (match.startsWith('://') ? match : `${lead}<path>/${name}`),
   },
   {
     find: /(^|[\s"'`(=])(?:[\w.@-]{1,80}\/){1,20}([\w.@-]{1,120}\.\w{1,6})\b/g,
     put: (_, lead, name) => `${lead}<path>/${name}`,
   },
+  // A line moves with every change of its file.
+  {
+    find: /(\.(?:py|rb|rs|js|mjs|cjs|ts|tsx|jsx|go|java|kt|php|c|cc|cpp|h|cs|sh|pl|lua|swift|ex|erl|slim|erb|vue)):\d{1,7}(?::\d{1,5})?/g,
+    put: (_, ending) => `${ending}:<line>`,
+  },
+  // Two addresses that name no machine.
+  { find: /\b127\.0\.0\.1\b/g, put: 'localhost' },
+  { find: /\b0\.0\.0\.0\b/g, put: '*' },
   { find: /\b0x[0-9a-f]{3,}\b/gi, put: '<hex>' },
   { find: /\b(?!127\.0\.0\.1|0\.0\.0\.0)(?:\d{1,3}\.){3}\d{1,3}\b/g, put: '<ip>' },
   { find: /(^|[\s[(])(?:[0-9a-f]{0,4}:){3,7}[0-9a-f]{1,4}(?![\w:])/gi, put: '$1<ip>' },
@@ -58,13 +68,19 @@ const MASKS: readonly Mask[] = [
   },
   { find: /\b(?=[0-9a-f]*\d)(?=[0-9]*[a-f])[0-9a-f]{7,64}\b/g, put: '<hex>' },
   { find: /\b(?=\w*\d)(?=\w*[A-Za-z])[A-Za-z0-9_-]{20,120}\b/g, put: '<id>' },
-  { find: /\bv?\d{1,4}(?:\.\d{1,6}){2,4}(?:[-+][\w.]{1,30})?\b/g, put: '<version>' },
+  {
+    find: /\bv?\d{1,4}(?:\.\d{1,6}){2,4}(?:[-+][\w.]{1,30})?\b/g,
+    put: '<version>',
+  },
 ];
 
 /** The message with its variables masked, and what was masked, in order. */
 export function templateOf(message: string): { readonly template: string; readonly masks: readonly Masked[] } {
   const masks: Masked[] = [];
-  let text = redact(message).slice(0, 2_000);
+  // Whether a tool's level stands before its words depends on who logged them.
+  let text = redact(message)
+    .slice(0, 2_000)
+    .replace(/^(?:fatal|error|ERROR|FATAL): /, '');
   for (const { find, put } of MASKS)
     text = text.replace(find, (match: string, ...groups: string[]) => {
       const to = typeof put === 'string' ? put.replace('$1', groups[0] ?? '') : put(match, ...groups);

@@ -72,10 +72,17 @@ function matchRule(rule: MatchRule, reading: Reading, lowered: string, nearMisse
     if (required && !required.some((word) => lowered.includes(word))) continue;
     for (const said of targets(pattern, reading)) {
       const found = matchOne(rule, pattern, said, reading, nearMisses);
-      if (found && (best === null || beats(found, best))) best = found;
+      if (found && (best === null || saysMore(found, best))) best = found;
     }
   }
   return best;
+}
+
+/** Of one rule the outermost exception counts, with its class: that is what the program itself says of it. */
+function saysMore(a: Match, b: Match): boolean {
+  const gain = sureness(a) - sureness(b);
+  if (Math.abs(gain) > 1e-6) return gain > 0;
+  return a.said.role === 'exception' && b.said.role !== 'exception';
 }
 
 function matchOne(

@@ -190,9 +190,11 @@ const PID_AND_THREAD =
 /** `404 Not Found` is what a server answered, and no pid. */
 const STATUS = /^[1-5]\d\d +[A-Z][a-z]/;
 const LOGGER =
-  /([A-Za-z_$][\w.$/@-]{0,100}?)(?:\.go:\d+\]|(?:\.\w{1,5})?:\d+\]?:? ?(?=-|:|\]| )|\s{0,40}:(?=\s|$)|(?=\s+(?:[-|—–]|>>)\s)|(?=\s+\[[\w.= ,:-]*\]))/y;
+  /([A-Za-z_$][\w.$/@-]{0,100}?)(?:\.go:\d+\]|(?:\.\w{1,5})?:\d+\]?:? ?(?=-|:|\]| )|\s{0,40}:(?=\s|$)|(?=\s+(?:[-|—–]|>>)\s)|(?<=\b[a-z_]\w{0,30}(?:\.[a-z_]\w{0,30}){1,6})(?<!\.(?:com|org|net|io|dev|ai|app|co|py|js|ts|json|yaml|yml|log|conf|txt|md|example|local|service))(?= [A-Za-z])|(?=\s+\[[\w.= ,:-]*\]))/y;
 const NOT_LOGGER =
   /(?:Error|Exception|Warning|Failure|Fault|Interrupt|Exit|Timeout)$|^(?:error|fatal|failed|failure|warning|hint|note|caused|cause|panic|exception|unable|cannot|could|fail|remote|npm|pip|git|connect|request|detail|context|statement|post|get|put|delete|patch|head|http|https|usage|traceback|abort|aborted)$/i;
+/** What a unit of systemd is called names who broke, not who says it. */
+const UNIT = /\.(?:service|timer|socket|mount|slice|scope|target|path)$/;
 /** `ENOENT: no such file` names an errno, `ORA-00942: …` a code, and neither a logger. */
 const ERRNO = /^E[A-Z0-9]{3,}$|^[A-Z]{2,12}-?\d{3,9}$/;
 
@@ -304,11 +306,18 @@ function takeLogger(c: Cursor): boolean {
   LOGGER.lastIndex = c.pos;
   const match = LOGGER.exec(c.text);
   const name = match?.[1] ?? '';
-  if (!match || NOT_LOGGER.test(name) || ERRNO.test(name) || (c.logger !== undefined && !name.includes('.')))
+  if (!match || NOT_LOGGER.test(name) || UNIT.test(name) || ERRNO.test(name) || !namesLogger(c, name))
     return takeMonolog(c);
   c.logger = name;
   c.pos = LOGGER.lastIndex;
   return true;
+}
+
+/** A word with a capital before a colon is part of the message; a second logger has dots, or begins a sentence. */
+function namesLogger(c: Cursor, name: string): boolean {
+  if (name.includes('.') || name.includes('/')) return true;
+  if (/^[A-Z][a-z]+$/.test(name)) return false;
+  return c.logger === undefined || /^[a-z][a-z0-9_-]{1,24}: [A-Z"[\d]/.test(c.text.slice(c.pos, c.pos + 40));
 }
 
 /** `local.ERROR: text`, as Monolog writes it. */

@@ -123,6 +123,8 @@ export function resumes(state: Report, line: string): boolean {
     if (isFrame(line)) return (state.shape ?? shapeOf(line)) === shapeOf(line) && continues(state, line);
     return CAUSE.test(line) || ((state.shape ?? 'at') === 'at' && NODE_MORE.test(line) && continues(state, line));
   }
+  // A traceback that has ended goes on only where a joint says so.
+  if (state.kind === 'python' && !state.open) return PY_JOINT.test(line) && continues(state, line);
   if (state.kind === 'git') return !indented(line) && continues(state, line);
   return continues(state, line);
 }

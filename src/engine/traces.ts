@@ -7,7 +7,7 @@ type Language = Trace['language'];
 
 interface Entry {
   readonly type: string;
-  readonly message: string;
+  message: string;
   readonly frames: Frame[];
   /** How the entry before it in the text relates to it. */
   readonly joint: 'cause' | 'context' | 'none';
@@ -185,6 +185,11 @@ function frameEntries(lines: readonly string[], language: Exclude<Language, 'pyt
   const pattern = FRAME_LINES[language];
   let current: Entry | null = null;
   lines.forEach((line, i) => {
+    // Rust says on a line of its own why it panicked.
+    if (language === 'rust' && current?.message === '' && i > 0 && !/^(?:note|stack backtrace):/.test(line)) {
+      current.message = line.trim();
+      return;
+    }
     const frame = pattern.exec(line);
     if (frame?.groups) {
       used.add(i);

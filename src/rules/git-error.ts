@@ -26,12 +26,6 @@ export default defineRules({
       because: 'git pull, merge and checkout',
     },
     {
-      on: 'text',
-      match: /would be overwritten by \w{2,20}:\s{1,20}(?<path>[^\s:][^\n:]{0,300})/,
-      confidence: 0.97,
-      because: 'git names the files below',
-    },
-    {
       match: /Unable to create '(?<path>[^'\n]{1,300}\.lock)': File exists|Another git process seems to be running/,
       confidence: 0.97,
       because: 'git, when another git holds the index',

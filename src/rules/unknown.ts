@@ -23,7 +23,6 @@ export default defineRules({
       because: 'Go, Rust and Node',
     },
     {
-      on: 'text',
       match: /\b(?:Unknown operation|Tool not found|RecursionError|maximum recursion depth)\b/,
       confidence: 0.42,
       because: 'gaps in tools, and endless recursion',
