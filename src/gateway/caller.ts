@@ -1,6 +1,7 @@
 // The agent's side of a request: what it was given so far, and the pings that keep it waiting.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { endWith } from './calling.ts';
 import type { Dialect, Frame } from './dialects/contract.ts';
 import { framesOf } from './sse.ts';
 
@@ -51,7 +52,7 @@ export class Caller {
   answer(status: number, headers: readonly string[] | Readonly<Record<string, string>>, body: Buffer | string): void {
     this.stopPinging();
     this.#response.writeHead(status, headers as string[]);
-    this.#response.end(body);
+    endWith(this.#response, typeof body === 'string' ? Buffer.from(body) : body);
   }
 
   /** Opens the stream. Later calls do nothing. */

@@ -94,7 +94,8 @@ export function parseSpan(text: string): number | null {
 /** Every quota that the head of an answer states. */
 export function quotasOf(headers: Headers, now: number): readonly QuotaReading[] {
   const readings: QuotaReading[] = [];
-  for (const name of Object.keys(headers)) {
+  for (const name in headers) {
+    if (!name.includes('ratelimit')) continue;
     const anthropic = /^anthropic-ratelimit-((?:input-|output-)?tokens|requests)-limit$/.exec(name)?.[1];
     if (anthropic) readings.push(plain(headers, anthropic, (part) => `anthropic-ratelimit-${anthropic}-${part}`, now));
     const openai = /^x-ratelimit-limit-([a-z-]+)$/.exec(name)?.[1];

@@ -53,6 +53,8 @@ const ANSWER_CAP = 32 * 1024 * 1024;
 /** So often one upstream is asked for one answer, when it failed without being told to wait. */
 const TRIES = 2;
 const TRIMS = 2;
+/** How much longer than others a fallback may take. */
+const FALLBACK_PATIENCE = 2.5;
 /** SDKs obey a stated wait up to here and hammer beyond it. */
 const OBEYED_SEC = 60;
 /** A look at an upstream by somebody else is waited for this long. */
@@ -218,7 +220,8 @@ export class Relay {
   }
 
   #call(candidate: Candidate): Promise<IncomingMessage> {
-    const { request, path, caller, deadlines, upstreams } = this.#o;
+    const { request, path, caller, upstreams } = this.#o;
+    const deadlines = this.#patience(candidate);
     const { known, dialect, model } = candidate;
     const { upstream, place } = known;
     const body = bodyFor(request, {
@@ -240,11 +243,22 @@ export class Relay {
       headers,
       body,
       connectMs: deadlines.connectMs,
-      headMs: request.wantsStream
-        ? Math.max(deadlines.headMs, upstream.fallback ? deadlines.firstMs : 0)
-        : deadlines.wholeMs,
+      headMs: request.wantsStream ? deadlines.headMs : deadlines.wholeMs,
       signal: caller.gone,
     });
+  }
+
+  /** Local models load for minutes when they are cold, and behind a fallback there is nobody to turn to. */
+  #patience({ known }: Candidate): Deadlines {
+    const { deadlines } = this.#o;
+    if (!known.upstream.fallback) return deadlines;
+    const firstMs = deadlines.firstMs * FALLBACK_PATIENCE;
+    return {
+      ...deadlines,
+      firstMs,
+      headMs: Math.max(deadlines.headMs, firstMs),
+      stallMs: deadlines.stallMs * FALLBACK_PATIENCE,
+    };
   }
 
   /** Half of it once the server has said that it was still too long. */
@@ -334,7 +348,8 @@ export class Relay {
   }
 
   async #stream(candidate: Candidate, response: IncomingMessage, status: number): Promise<Attempt> {
-    const { caller, deadlines, clock, request } = this.#o;
+    const { caller, clock, request } = this.#o;
+    const deadlines = this.#patience(candidate);
     const common = { response, caller, deadlines, now: () => clock.now(), committed: () => this.#succeeded(candidate) };
     const marks = this.#marks(candidate);
     const isRaw = candidate.dialect.name === request.dialect.name && this.#progress === null;

