@@ -62,9 +62,15 @@ interface Ready {
   readonly prefilter: Prefilter;
 }
 
+/** One for each set of rules: they are many words, and detectors come and go. */
+const firstLooks = new WeakMap<readonly MatchRule[], Prefilter>();
+
 function prepare(options: DetectorOptions): Ready {
-  const rules = [...(options.userRules ?? []), ...compileRules(options.rules ?? catalogue)];
-  return { rules, prefilter: prefilterOf(wordsOf(rules), needsEveryLine(rules) ? [/^/] : LEVEL_SHAPES) };
+  const compiled = compileRules(options.rules ?? catalogue);
+  const rules = options.userRules?.length ? [...options.userRules, ...compiled] : compiled;
+  const prefilter = firstLooks.get(rules) ?? prefilterOf(wordsOf(rules), needsEveryLine(rules) ? [/^/] : LEVEL_SHAPES);
+  firstLooks.set(rules, prefilter);
+  return { rules, prefilter };
 }
 
 export class ErrorDetector {
