@@ -19,6 +19,7 @@ import { createSupervisor, type SupervisorControl } from './host/supervisor.ts';
 import type { Notifier } from './notifiers/contract.ts';
 import { createTelegramNotifier, createWebhookNotifier } from './notifiers/index.ts';
 import type { Operations } from './operations.ts';
+import { createJournalStarter } from './host/journal.ts';
 import { createSources } from './sources/index.ts';
 import { StoreError, VALUE_KEYS, type BlindStreams } from './store/contract.ts';
 import { lockDaemon, watchStore } from './store/index.ts';
@@ -267,6 +268,7 @@ export class SelfHealingMonitor {
       sources: createSources(config, {
         supervisor,
         run: base.machine.run,
+        journal: createJournalStarter(),
         services: base.machine.probe.services,
         ...(echo ? { echo } : {}),
       }),

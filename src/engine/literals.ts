@@ -32,6 +32,20 @@ export function literalsOf(pattern: Pattern['match']): readonly string[] | null 
   }
 }
 
+/** Words that stand in every tenth line whatever it is about: anything else tells more. */
+const EVERYWHERE: ReadonlySet<string> = new Set([
+  'in',
+  'is',
+  'to',
+  'on',
+  'at',
+  'of',
+  'for',
+  'the',
+  'and',
+  'with',
+  'from',
+]);
 const SHORTEST = 3;
 const MOST_EXACT = 24;
 const MOST_NEEDED = 400;
@@ -57,7 +71,7 @@ function best(a: readonly string[] | null, b: readonly string[] | null): readonl
 
 function worth(set: readonly string[] | null): number {
   if (!set || set.length === 0) return -1;
-  const shortest = Math.min(...set.map((word) => word.length));
+  const shortest = Math.min(...set.map((word) => (EVERYWHERE.has(word.trim()) ? 1 : word.length)));
   return shortest === 0 ? 0 : Math.min(shortest, 14) * 4 - Math.log2(set.length);
 }
 

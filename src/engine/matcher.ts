@@ -5,6 +5,7 @@ import type { FactName } from '../core/facts.ts';
 import { LEVEL_ORDER, type MatchRule, type RulePattern } from './rule-set.ts';
 import { type Reading, type Utterance, type Voice, withoutQuotes } from './reading.ts';
 import { requiredOf } from './rule-set.ts';
+import { WordFinder } from './word-finder.ts';
 
 /** A pattern that matched, with what it matched on. */
 export interface Match {
@@ -34,9 +35,8 @@ export function match(reading: Reading, rules: readonly MatchRule[]): Verdict {
   const matches: Match[] = [];
   const nearMisses: NearMiss[] = [];
   if (reading.voice === 'silent') return { best: null, nearMisses };
-  const lowered = loweredOf(reading);
-  for (const rule of rules) {
-    const found = matchRule(rule, reading, lowered, nearMisses);
+  for (const [rule, patterns] of candidatesOf(rules).in(textOf(reading))) {
+    const found = matchRule(rule, patterns, reading, nearMisses);
     if (!found) continue;
     const veto = rule.never.find((pattern) => pattern.test(reading.record.text) || pattern.test(found.said.text));
     if (veto) nearMisses.push({ rule, because: `vetoed: the record says ${veto.source}` });
@@ -65,11 +65,14 @@ function sureness({ confidence, said }: Match): number {
   return said.role === 'body' ? confidence - BELOW : confidence;
 }
 
-function matchRule(rule: MatchRule, reading: Reading, lowered: string, nearMisses: NearMiss[]): Match | null {
+function matchRule(
+  rule: MatchRule,
+  patterns: readonly RulePattern[],
+  reading: Reading,
+  nearMisses: NearMiss[],
+): Match | null {
   let best: Match | null = null;
-  for (const pattern of rule.patterns) {
-    const required = requiredOf(pattern);
-    if (required && !required.some((word) => lowered.includes(word))) continue;
+  for (const pattern of patterns) {
     for (const said of targets(pattern, reading)) {
       const found = matchOne(rule, pattern, said, reading, nearMisses);
       if (found && (best === null || saysMore(found, best))) best = found;
@@ -146,6 +149,55 @@ function factsOf(pattern: RulePattern, groups: Readonly<Record<string, string | 
   return facts;
 }
 
-function loweredOf(reading: Reading): string {
-  return `${reading.utterances.map((one) => one.text).join('\n')}\n${reading.record.text}`.toLowerCase();
+function textOf(reading: Reading): string {
+  return `${reading.utterances.map((one) => one.text).join('\n')}\n${reading.record.text}`;
+}
+
+// ---------------------------------------------------------------- patterns whose words occur
+
+/** The rules that may match a text, each with those of its patterns of which a word occurs, in their order. */
+class Candidates {
+  readonly #rules: readonly MatchRule[];
+  readonly #finder: WordFinder;
+  /** For each word of the finder the numbers of the patterns that need it, or another one. */
+  readonly #patternsOf: readonly (readonly number[])[];
+  readonly #patterns: readonly { readonly rule: number; readonly pattern: RulePattern }[];
+  /** Patterns that no word can exclude. */
+  readonly #always: readonly number[];
+
+  constructor(rules: readonly MatchRule[]) {
+    this.#rules = rules;
+    this.#patterns = rules.flatMap((rule, at) => rule.patterns.map((pattern) => ({ rule: at, pattern })));
+    this.#finder = new WordFinder(this.#patterns.flatMap(({ pattern }) => requiredOf(pattern) ?? []));
+    const byWord = new Map<string, number[]>(this.#finder.words.map((word) => [word, []]));
+    for (const [at, { pattern }] of this.#patterns.entries())
+      for (const word of requiredOf(pattern) ?? []) byWord.get(word)?.push(at);
+    this.#patternsOf = [...byWord.values()];
+    this.#always = this.#patterns.flatMap(({ pattern }, at) => (requiredOf(pattern) === null ? [at] : []));
+  }
+
+  in(text: string): Map<MatchRule, RulePattern[]> {
+    const numbers = new Set(this.#always);
+    for (const word of this.#finder.in(text)) for (const at of this.#patternsOf[word] ?? []) numbers.add(at);
+    const found = new Map<MatchRule, RulePattern[]>();
+    for (const at of [...numbers].sort((a, b) => a - b)) {
+      const { rule, pattern } = this.#patterns[at] as { rule: number; pattern: RulePattern };
+      const key = this.#rules[rule] as MatchRule;
+      const known = found.get(key);
+      if (known) known.push(pattern);
+      else found.set(key, [pattern]);
+    }
+    return found;
+  }
+}
+
+/** One table for each set of rules, made when it is first used. */
+const tables = new WeakMap<readonly MatchRule[], Candidates>();
+
+function candidatesOf(rules: readonly MatchRule[]): Candidates {
+  const known = tables.get(rules);
+  if (known) return known;
+  const table = new Candidates(rules);
+  tables.set(rules, table);
+  return table;
 }

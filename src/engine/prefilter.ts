@@ -1,9 +1,11 @@
 // The cheap first look: does a text hold any word that some rule needs? Everything else is passed over
 // without being decoded, joined or tried.
 
-/** Finds the next place at or after `from` where an interesting word stands in lower-cased text; -1 when none does. */
+import { WordFinder } from './word-finder.ts';
+
+/** Finds the next place at or after `from` that makes its line worth reading; null when none does. */
 export interface Prefilter {
-  next(lowered: string, from: number): { readonly at: number; readonly end: number } | null;
+  next(text: string, from: number): { readonly at: number; readonly end: number } | null;
 }
 
 /**
@@ -11,27 +13,34 @@ export interface Prefilter {
  * contain another word of the list are left out: the shorter one finds them too.
  */
 export function prefilterOf(words: readonly string[], patterns: readonly RegExp[]): Prefilter {
-  const needed = covering(words);
-  const sources = [...needed.map(escapeWord), ...patterns.map((pattern) => pattern.source)];
-  if (sources.length === 0) return { next: () => null };
-  const any = new RegExp(sources.join('|'), 'gm');
+  const finder = new WordFinder(covering(words));
+  const shapes = shapeFinder(patterns);
   return {
-    next(lowered, from) {
-      any.lastIndex = from;
-      const match = any.exec(lowered);
-      return match ? { at: match.index, end: match.index + match[0].length } : null;
+    next(text, from) {
+      const word = finder.next(text, from);
+      const shape = shapes(text, from);
+      const at = word < 0 || (shape >= 0 && shape < word) ? shape : word;
+      return at < 0 ? null : { at, end: at + 1 };
     },
+  };
+}
+
+/** Remembers the next place of a shape, for it is asked again after every word before it. */
+function shapeFinder(patterns: readonly RegExp[]): (text: string, from: number) => number {
+  if (patterns.length === 0) return () => -1;
+  const any = new RegExp(patterns.map((pattern) => pattern.source).join('|'), 'gim');
+  let last = { text: '', from: 0, at: -1 };
+  return (text, from) => {
+    const isStillAhead = last.text === text && from >= last.from && (last.at < 0 || from <= last.at);
+    if (isStillAhead && text !== '') return last.at;
+    any.lastIndex = from;
+    last = { text, from, at: any.exec(text)?.index ?? -1 };
+    return last.at;
   };
 }
 
 /** The words no other word of the list is part of. */
 export function covering(words: readonly string[]): readonly string[] {
-  const shortFirst = [...new Set(words)].sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
-  const kept: string[] = [];
-  for (const word of shortFirst) if (!kept.some((short) => word.includes(short))) kept.push(word);
-  return kept.sort();
-}
-
-function escapeWord(word: string): string {
-  return word.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
+  const finder = new WordFinder(words);
+  return finder.words.filter((word) => finder.in(word).length === 1);
 }

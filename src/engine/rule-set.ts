@@ -42,9 +42,17 @@ export interface MatchRule {
   readonly identity: readonly FactName[];
 }
 
-/** The catalogue's rules in the order that resolves ties. */
+const compiled = new WeakMap<readonly Rule[], readonly MatchRule[]>();
+
+/** The catalogue's rules in the order that resolves ties. Worked out once for each catalogue. */
 export function compileRules(rules: readonly Rule[]): readonly MatchRule[] {
-  return rules.map((rule) => ({
+  const known = compiled.get(rules) ?? rules.map(compileRule);
+  compiled.set(rules, known);
+  return known;
+}
+
+function compileRule(rule: Rule): MatchRule {
+  return {
     name: rule.name,
     type: rule.type,
     severity: rule.severity,
@@ -64,7 +72,7 @@ export function compileRules(rules: readonly Rule[]): readonly MatchRule[] {
       byLevel: pattern.byLevel ?? false,
       required: pattern.words ?? literalsOf(pattern.match),
     })),
-  }));
+  };
 }
 
 function execute(pattern: RegExp, text: string): Hit | null {

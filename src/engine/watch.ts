@@ -40,6 +40,8 @@ export interface WatchFlowDeps {
 /** A record waits this long for its next line. */
 const RECORD_WAIT_MS = 400;
 const FLUSH_EVERY_MS = 200;
+/** While a record waits, so that its end is not seen late. */
+const FLUSH_WAITING_MS = 40;
 /** Sources pause when this many detections wait for the store: the files are the queue. */
 const WAITING_CAP = 5_000;
 const RETRY_MS = 1_000;
@@ -107,7 +109,7 @@ export class WatchFlow {
 
   async #flushUntil(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#deps.clock.sleep(FLUSH_EVERY_MS, signal);
+      await this.#deps.clock.sleep(this.#deps.detector.waiting ? FLUSH_WAITING_MS : FLUSH_EVERY_MS, signal);
       if (this.#deps.detector.waiting !== false)
         this.#add(this.#deps.detector.flush(undefined, RECORD_WAIT_MS), null, null);
     }

@@ -4,6 +4,7 @@
 import type { Config, ServiceConfig } from '../config/contract.ts';
 import { gatewayRecord } from '../core/gateway.ts';
 import type { Run, ServiceProbe, Supervisor } from '../host/contract.ts';
+import type { StartJournal } from '../host/journal.ts';
 import type { Source } from './contract.ts';
 import { createDockerSource } from './docker.ts';
 import { createFileSource } from './file.ts';
@@ -20,6 +21,7 @@ export { createServiceSource } from './service.ts';
 export interface SourceMeans {
   readonly supervisor: Supervisor;
   readonly run: Run;
+  readonly journal: StartJournal;
   /** Set: services that can be asked are looked at every check interval, whether or not they log. */
   readonly services?: ServiceProbe;
   /** Gets every byte a supervised program writes. */
@@ -56,7 +58,10 @@ function sourcesOf(service: ServiceConfig, config: Config, means: SourceMeans): 
         patterns: [gatewayRecord(config.state, service.name)],
       }),
     );
-  if (service.journald) sources.push(createJournaldSource({ service: service.name, unit: service.journald }));
+  if (service.journald) {
+    const { journald: unit, name } = service;
+    sources.push(createJournaldSource({ service: name, unit, journal: means.journal }));
+  }
   if (service.docker) sources.push(createDockerSource({ service: service.name, container: service.docker }));
   if (means.services && (service.health || service.restart))
     sources.push(createServiceSource({ service, probe: means.services, intervalMs: config.checkIntervalMs }));

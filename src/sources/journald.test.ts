@@ -3,6 +3,7 @@
 import { mkdirSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { LogRecord } from '../core/record.ts';
+import { createJournalStarter } from '../host/journal.ts';
 import type { Cursor } from '../store/contract.ts';
 import { Journal, type JournalFields } from '../testing/journalctl.ts';
 import { createScratch, type Scratch } from '../testing/scratch.ts';
@@ -32,7 +33,12 @@ const said = (text: unknown, more: JournalFields = {}): JournalFields => ({
 });
 
 async function follow(cursor: Cursor | null = null): Promise<SourceRig> {
-  const source = createJournaldSource({ service: 'agent', unit: 'agent', searchPath: scratch.directory, retryMs: 20 });
+  const source = createJournaldSource({
+    service: 'agent',
+    unit: 'agent',
+    journal: createJournalStarter(scratch.directory),
+    retryMs: 20,
+  });
   const rig = new SourceRig(source, cursor, (item) => {
     if (item.kind === 'event') records.push(item.record);
   });
@@ -46,8 +52,8 @@ keepsTheSourceContract('journald', () => {
   mkdirSync(own.path('empty'));
   const options = { service: 'agent', unit: UNIT, retryMs: 20 };
   return {
-    source: createJournaldSource({ ...options, searchPath: own.directory }),
-    absent: createJournaldSource({ ...options, searchPath: own.path('empty') }),
+    source: createJournaldSource({ ...options, journal: createJournalStarter(own.directory) }),
+    absent: createJournaldSource({ ...options, journal: createJournalStarter(own.path('empty')) }),
     write: (line) => stored.add(said(line)),
     close: () => own.close(),
   };

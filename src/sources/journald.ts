@@ -1,9 +1,8 @@
 // The journal of one systemd unit, followed through journalctl. What a program can write into an entry
 // decides nothing: the unit is taken from the fields that journald itself fills in.
 
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import type { Readable } from 'node:stream';
 import type { Level, LogRecord } from '../core/record.ts';
+import type { FollowedProgram, StartJournal } from '../host/journal.ts';
 import type { Cursor } from '../store/contract.ts';
 import type { Source, SourceContext, SourceItem } from './contract.ts';
 
@@ -11,13 +10,11 @@ export interface JournaldSourceOptions {
   readonly service: string;
   /** systemd unit, e.g. `agent.service`; without a suffix `.service` is meant, as everywhere in systemd. */
   readonly unit: string;
-  /** Where `journalctl` is looked for. Default: the system's own folders. */
-  readonly searchPath?: string;
+  readonly journal: StartJournal;
   /** First pause after journalctl has ended by itself, milliseconds; doubled up to a minute. Default 1000. */
   readonly retryMs?: number;
 }
 
-const SEARCH_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const RETRY_MS = 1_000;
 const RETRY_MOST_MS = 60_000;
 /** A longer entry is left out and counted; journald itself takes up to 768 MB in one field. */
@@ -38,7 +35,7 @@ interface Place {
 /**
  * Entries of a unit in their order, each once.
  *
- * @example createJournaldSource({ service: 'agent', unit: 'agent.service' })
+ * @example createJournaldSource({ service: 'agent', unit: 'agent.service', journal: createJournalStarter() })
  */
 export function createJournaldSource(options: JournaldSourceOptions): Source {
   return {
@@ -88,35 +85,27 @@ class Follower {
   /** One run of journalctl, from the place to its end. Returns why it ended. */
   async *#run(): AsyncGenerator<SourceItem, string> {
     this.#expected = this.#byTime ? null : this.#place.entry;
-    const child = this.#start();
-    const complaint = lastWords(child.stderr);
-    const ended = new Promise<string>((resolve) => {
-      child.once('error', (error: NodeJS.ErrnoException) =>
-        resolve(error.code === 'ENOENT' ? 'journalctl is not installed' : error.message),
-      );
-      child.once('close', (code, by) => resolve(complaint() || `journalctl ended (${by ?? `exit code ${code}`})`));
-    });
-    const stop = (): void => void child.kill('SIGTERM');
-    this.#context.signal.addEventListener('abort', stop, { once: true });
-    if (this.#context.signal.aborted) stop();
+    const { signal } = this.#context;
+    const journal = this.#start();
+    const stop = (): void => journal.stop();
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
     try {
-      for await (const line of linesOf(child.stdout)) yield* this.#take(line);
+      for await (const line of linesOf(journal.output)) yield* this.#take(line);
     } catch (error) {
       return `journalctl cannot be read: ${(error as Error).message}`;
     } finally {
-      this.#context.signal.removeEventListener('abort', stop);
+      signal.removeEventListener('abort', stop);
       stop();
     }
-    return ended;
+    return journal.ended;
   }
 
-  #start(): ChildProcessByStdio<null, Readable, Readable> {
+  #start(): FollowedProgram {
     const { entry, micros } = this.#place;
     const from = this.#expected === null ? `--since=@${Math.floor(micros / 1e6)}` : `--cursor=${entry}`;
     const args = ['--follow', '--no-tail', '--all', '--no-pager', '--output=json', `--unit=${this.#unit}`, from];
-    const path = this.#options.searchPath ?? SEARCH_PATH;
-    // TZ: journalctl takes `@seconds` as they are; LC_ALL: its complaints are read.
-    return spawn('journalctl', args, { env: { PATH: path, LC_ALL: 'C.UTF-8' }, stdio: ['ignore', 'pipe', 'pipe'] });
+    return this.#options.journal(args);
   }
 
   *#take(line: Buffer | 'too long'): Generator<SourceItem> {
@@ -224,10 +213,11 @@ function clipped(text: string): string {
   return `${text.slice(0, half)} [... ${text.length - TEXT_CAP_CHARS} characters cut ...] ${text.slice(-half)}`;
 }
 
-async function* linesOf(output: Readable): AsyncGenerator<Buffer | 'too long'> {
+async function* linesOf(output: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer | 'too long'> {
   let parts: Buffer[] = [];
   let held = 0;
-  for await (const chunk of output as AsyncIterable<Buffer>) {
+  for await (const bytes of output) {
+    const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let from = 0;
     for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, from)) {
       const isTooLong = held + end - from > ENTRY_CAP_BYTES;
@@ -239,15 +229,6 @@ async function* linesOf(output: Readable): AsyncGenerator<Buffer | 'too long'> {
     if (held > ENTRY_CAP_BYTES) parts = [];
     else if (from < chunk.length) parts.push(chunk.subarray(from));
   }
-}
-
-function lastWords(output: Readable): () => string {
-  let said = '';
-  output.setEncoding('utf8');
-  output.on('data', (text: string) => {
-    said = (said + text).slice(-2_000);
-  });
-  return () => said.trim().split('\n').at(-1)?.slice(0, 300) ?? '';
 }
 
 function parsePlace(cursor: Cursor | null): Place | null {

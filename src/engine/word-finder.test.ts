@@ -1,0 +1,113 @@
+// One table against the plain question, for random words in random texts; and the detector with its first look against
+// one that reads every line.
+
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { rules } from '../rules/index.ts';
+import { ErrorDetector } from './detector.ts';
+import { literalsOf } from './literals.ts';
+import { covering, prefilterOf } from './prefilter.ts';
+import { WordFinder } from './word-finder.ts';
+
+const word = fc.string({ unit: fc.constantFrom('a', 'b', 'c', ' ', '-'), minLength: 1, maxLength: 6 });
+const text = fc.string({
+  unit: fc.constantFrom('a', 'B', 'b', 'C', ' ', '-', '\n', 'x', 'é', '\u212a'),
+  maxLength: 60,
+});
+const samples = rules.flatMap(({ matches, rejects }) => [...matches, ...rejects].map((sample) => sample.text));
+/** ASCII only: what regular expressions without `u` fold. */
+const folded = (from: string) => from.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+
+describe('the word finder', () => {
+  it('finds exactly the words that stand in a text, each once', () => {
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 20 }), text, (words, where) => {
+        const finder = new WordFinder(words);
+        const found = finder.in(where).map((at) => finder.words[at] as string);
+        const expected = [...new Set(words)].filter((one) => folded(where).includes(one));
+        expect([...found].sort()).toEqual(expected.sort());
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('names the place where the first word ends, from any place on', () => {
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 12 }), text, fc.nat(60), (words, where, from) => {
+        const ends = words.flatMap((one) => {
+          const at = folded(where).indexOf(one, from);
+          return at < 0 ? [] : [at + one.length - 1];
+        });
+        expect(new WordFinder(words).next(where, from)).toBe(ends.length > 0 ? Math.min(...ends) : -1);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('takes one step for each character, however the text tries to lead it astray', () => {
+    const finder = new WordFinder([`${'a'.repeat(400)}b`, `${'a'.repeat(399)}c`]);
+    expect(finder.next('a'.repeat(3_000_000), 0)).toBe(-1);
+  });
+});
+
+describe('the first look', () => {
+  it('covers every word by the shorter ones', () => {
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 20 }), text, (words, where) => {
+        const has = (list: readonly string[]) => list.some((one) => folded(where).includes(one));
+        expect(has(covering(words))).toBe(has(words));
+      }),
+    );
+  });
+
+  it('finds words and shapes in the order of their places', () => {
+    const look = prefilterOf(['error'], [/^[ef]\d+ /]);
+    const where = 'fine\ne12 x\nan Error\nf3 error\n';
+    const places: number[] = [];
+    for (let at = look.next(where, 0)?.at; at !== undefined; at = look.next(where, at + 1)?.at) places.push(at);
+    expect(places).toEqual([5, 18, 20, 27]);
+  });
+
+  it('never passes over what a pattern of the catalogue matches', () => {
+    const patterns = rules.flatMap((rule) => rule.patterns.map(({ match }) => match));
+    const lines = [...new Set(samples.flatMap((sample) => sample.split('\n')))];
+    for (const pattern of patterns) {
+      const words = literalsOf(pattern);
+      if (!words) continue;
+      const missed = lines.filter((line) => pattern.test(line) && !words.some((one) => folded(line).includes(one)));
+      expect({ pattern: pattern.source, missed }).toEqual({ pattern: pattern.source, missed: [] });
+    }
+  });
+
+  it('lets the detector find the same whether it is asked line by line or at once', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.constantFrom(...samples, 'all is well', '{"level":30,"msg":"ok"}'), { maxLength: 8 }),
+        (lines) => {
+          const whole = new ErrorDetector({ now: () => 0 }).scanText(`${lines.join('\n')}\n`);
+          const detector = new ErrorDetector({ now: () => 0 });
+          let at = 0;
+          const bytes = Buffer.from(`${lines.join('\n')}\n`);
+          const found = [...bytes].flatMap((_, end) => {
+            if (bytes[end] !== 10) return [];
+            const part = bytes.subarray(at, end + 1);
+            const block = {
+              kind: 'block',
+              stream: 'text',
+              service: null,
+              bytes: part,
+              startByte: at,
+              startLine: 1,
+            } as const;
+            at = end + 1;
+            return detector.feed({ ...block, final: end === bytes.length - 1 });
+          });
+          const told = (list: readonly { readonly rule: string; readonly message: string }[]) =>
+            list.map(({ rule, message }) => `${rule}: ${message}`);
+          expect(told([...found, ...detector.flush()])).toEqual(told(whole));
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+});

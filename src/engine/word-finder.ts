@@ -1,0 +1,117 @@
+// Finds all words of a list in one pass over a text, whatever their number: one step of a table per
+// character (Aho and Corasick, "Efficient string matching", CACM 1975). Linear time, for hostile text too.
+
+/** Letters count without their case; only ASCII is folded, as regular expressions without `u` do it. */
+export class WordFinder {
+  readonly words: readonly string[];
+  /** Column of each character; 0 for those that stand in no word. */
+  readonly #columns = new Uint8Array(128);
+  #width = 1;
+  /** Row of each state, a cell for each column: the next state. */
+  readonly #next: Uint16Array | Uint32Array;
+  /** The longest word that ends in a state, counted from 1; 0: none. */
+  readonly #ends: Uint16Array | Uint32Array;
+  /** The next shorter suffix of a state in which another word ends; 0: none. */
+  readonly #shorter: Uint16Array | Uint32Array;
+  /** When each word was last found, by the number of the search. */
+  readonly #found: Uint32Array;
+  #search = 0;
+
+  /** Words of printable ASCII in lower case, none empty. */
+  constructor(words: readonly string[]) {
+    this.words = [...new Set(words)];
+    for (const char of new Set(this.words.join(''))) this.#addColumn(char);
+    const { states, ends } = this.#trie();
+    const table = states.length < 65_536 ? Uint16Array : Uint32Array;
+    this.#next = new table(states.length * this.#width);
+    this.#ends = table.from(ends);
+    this.#shorter = new table(states.length);
+    this.#link(states);
+    this.#found = new Uint32Array(this.words.length);
+  }
+
+  /** Where, at or after `from`, the first word ends: the place of its last character. -1 when none stands there. */
+  next(text: string, from: number): number {
+    const next = this.#next;
+    const ends = this.#ends;
+    const shorter = this.#shorter;
+    const columns = this.#columns;
+    const width = this.#width;
+    let state = 0;
+    for (let at = from; at < text.length; at++) {
+      const code = text.charCodeAt(at);
+      state = next[state * width + (code < 128 ? (columns[code] as number) : 0)] as number;
+      if (ends[state] !== 0 || shorter[state] !== 0) return at;
+    }
+    return -1;
+  }
+
+  /** The places in `words` of all words that stand in the text, each once. */
+  in(text: string): readonly number[] {
+    const next = this.#next;
+    const ends = this.#ends;
+    const shorter = this.#shorter;
+    const columns = this.#columns;
+    const width = this.#width;
+    const found: number[] = [];
+    this.#search += 1;
+    let state = 0;
+    for (let at = 0; at < text.length; at++) {
+      const code = text.charCodeAt(at);
+      state = next[state * width + (code < 128 ? (columns[code] as number) : 0)] as number;
+      for (let end = state; end !== 0; end = shorter[end] as number) {
+        const word = ends[end] as number;
+        if (word === 0) continue;
+        // Whatever ends within a word that was found before was found with it.
+        if (this.#found[word - 1] === this.#search) break;
+        this.#found[word - 1] = this.#search;
+        found.push(word - 1);
+      }
+    }
+    return found;
+  }
+
+  #addColumn(char: string): void {
+    const column = this.#width++;
+    this.#columns[char.charCodeAt(0)] = column;
+    this.#columns[char.toUpperCase().charCodeAt(0)] = column;
+  }
+
+  #trie(): { states: Map<number, number>[]; ends: number[] } {
+    const states: Map<number, number>[] = [new Map()];
+    const ends = [0];
+    for (const [at, word] of this.words.entries()) {
+      let state = 0;
+      for (let i = 0; i < word.length; i++) {
+        const column = this.#columns[word.charCodeAt(i)] as number;
+        let child = states[state]?.get(column);
+        if (child === undefined) {
+          child = states.push(new Map()) - 1;
+          ends.push(0);
+          states[state]?.set(column, child);
+        }
+        state = child;
+      }
+      ends[state] = at + 1;
+    }
+    return { states, ends };
+  }
+
+  /** Fills the table in the order of depth: what a state does not know, its longest proper suffix does. */
+  #link(states: readonly Map<number, number>[]): void {
+    const width = this.#width;
+    const suffix = new Uint32Array(states.length);
+    const queue = [0];
+    for (const state of queue) {
+      const row = state * width;
+      const own = suffix[state] as number;
+      if (state !== 0) this.#next.copyWithin(row, own * width, own * width + width);
+      this.#shorter[state] = (this.#ends[own] !== 0 ? own : this.#shorter[own]) as number;
+      for (const [column, child] of states[state] as Map<number, number>) {
+        suffix[child] = state === 0 ? 0 : (this.#next[row + column] as number);
+        this.#next[row + column] = child;
+        queue.push(child);
+      }
+    }
+  }
+}
