@@ -38,7 +38,8 @@ const stuckMerge: Act = {
 
 const brokenConfiguration: Act = {
   title: 'the configuration is broken',
-  types: ['config_error'],
+  // Node does not say which file it could not parse: that it is a configuration is found on the machine.
+  types: ['config_error', 'unknown'],
   async play(world) {
     const text = await world.read('settings.json');
     await world.edit('settings.json', text.slice(0, Math.floor(text.length / 2)));
