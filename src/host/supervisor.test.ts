@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Store } from '../store/contract.ts';
 import { openStore } from '../store/index.ts';
@@ -49,13 +49,17 @@ const SLEEPER = py('import time; print("up"); time.sleep(300)');
 
 interface World {
   readonly supervisor: SupervisorControl;
+  /** What it reported. */
+  readonly problems: readonly string[];
   state(): ReturnType<ReturnType<typeof createServiceProbe>['state']>;
   pid(): Promise<number>;
 }
 
 function world(one: SupervisedService, environment: Readonly<Record<string, string>> = {}): World {
+  const problems: string[] = [];
   const supervisor = createSupervisor({
     services: [one],
+    problem: (message, error) => problems.push(`${message}: ${error}`),
     store,
     clock: systemClock,
     run,
@@ -66,6 +70,7 @@ function world(one: SupervisedService, environment: Readonly<Record<string, stri
   const probe = createServiceProbe({ services: [one], run, processes, store, clock: systemClock });
   return {
     supervisor,
+    problems,
     state: () => probe.state('agent'),
     pid: async () => (await probe.state('agent')).process?.pid ?? -1,
   };
@@ -136,6 +141,44 @@ describe('a supervised program', () => {
     const second = world(one);
     await second.supervisor.startAll();
     expect((await second.state()).running).toBe(true);
+  });
+});
+
+describe('when the next start cannot be prepared', () => {
+  // A folder in the place of the next output file: it cannot be opened, as with no inode or descriptor left.
+  const block = (): unknown => mkdirSync(scratch.path('state', 'supervised', 'agent', '2.out'));
+  const unblock = (): void => rmSync(scratch.path('state', 'supervised', 'agent', '2.out'), { recursive: true });
+
+  it('what runs goes on running, and the wish is reported as not met', async () => {
+    const { supervisor, problems, state, pid } = world(service(SLEEPER));
+    await supervisor.startAll();
+    const before = await pid();
+    block();
+    const stop = new AbortController();
+    const serving = supervisor.serve(stop.signal);
+    await store.request({ kind: 'start-service', subject: 'agent', by: 'test', at: systemClock.now() + 1_000 });
+    supervisor.wake();
+    expect(await until(() => problems.length > 0)).toBe(true);
+    expect(problems[0]).toMatch(/^start-service of agent could not be done: .*EISDIR/);
+    expect(await pid()).toBe(before);
+    expect((await state()).running).toBe(true);
+    stop.abort();
+    await serving;
+  });
+
+  it('what is down failed to start, which is never a stop on purpose, and can be started later', async () => {
+    const { supervisor, state, pid } = world(service(SLEEPER));
+    await supervisor.startAll();
+    process.kill(await pid(), 'SIGKILL');
+    expect(await until(async () => (await state()).running === false)).toBe(true);
+    block();
+    await supervisor.restart('agent');
+    const after = await state();
+    expect(after).toMatchObject({ running: false, stoppedOnPurpose: false });
+    expect(after.evidence).toMatch(/^could not be started: .*EISDIR/);
+    unblock();
+    await supervisor.restart('agent');
+    expect(await state()).toMatchObject({ running: true, stoppedOnPurpose: false });
   });
 });
 
