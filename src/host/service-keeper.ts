@@ -325,7 +325,8 @@ export class ServiceKeeper {
 
   async #endProcess(pid: number): Promise<void> {
     const { clock } = this.#options;
-    signalGroup(pid, 'SIGTERM');
+    // An adopted process may have gone, and its pid may lead somebody else's group by now.
+    if (await this.#runs()) signalGroup(pid, 'SIGTERM');
     const deadline = clock.monotonic() + STOP_GRACE_MS;
     while (clock.monotonic() < deadline && (await this.#runs())) await clock.sleep(POLL_MS);
     if (await this.#runs()) signalGroup(pid, 'SIGKILL');
@@ -478,6 +479,7 @@ async function forgetOutput(folder: string, number: number): Promise<void> {
 }
 
 function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  if (!Number.isInteger(pid) || pid <= 1) return; // -1 would be everybody, 0 ourselves
   try {
     process.kill(-pid, signal);
   } catch {
