@@ -255,6 +255,7 @@ export class SelfHealingMonitor {
       environment: Object.fromEntries(
         Object.entries(this.#environment).flatMap(([k, v]) => (v === undefined ? [] : [[k, v]])),
       ),
+      problem: (message, error) => this.#log.error(message, { error }),
     });
     this.#teardown.add('supervised programs', () => supervisor.close());
     return supervisor;

@@ -4,11 +4,21 @@
 import { readFileSync } from 'node:fs';
 import { main } from './cli/main.ts';
 import type { Composition, ScanRequest, ScanStep } from './cli/composition.ts';
+import { redact } from './core/redact.ts';
 import { systemClock } from './host/clock.ts';
+import { createLog } from './telemetry/log.ts';
+
+/** Exit code after an error that nobody caught; EX_SOFTWARE of sysexits.h. */
+const FAULT = 70;
+/** Closing everything may take this long after such an error: thirty seconds. */
+const LAST_ORDERS_MS = 30_000;
+const FAULTS_SAID = 5;
 
 /** Runs the command of this process; resolves with its exit code. */
-export function runProgram(): Promise<number> {
-  return main({
+export async function runProgram(): Promise<number> {
+  const told = untilTold();
+  const faults = stopAtFaults(told);
+  const code = await main({
     argv: process.argv.slice(2),
     cwd: process.cwd(),
     environment: process.env,
@@ -16,21 +26,48 @@ export function runProgram(): Promise<number> {
     stdout: process.stdout,
     stderr: process.stderr,
     clock: systemClock,
-    signal: untilTold(),
+    signal: told.signal,
     version: version(),
     composition,
   });
+  return faults.seen > 0 ? FAULT : code;
+}
+
+/**
+ * An error that nobody caught leaves us in an unknown state: it is said, everything is closed, and the exit code makes
+ * whoever runs us start us anew.
+ */
+function stopAtFaults(told: AbortController): { readonly seen: number } {
+  const faults = { seen: 0 };
+  const log = createLog({
+    stream: process.stderr,
+    clock: systemClock,
+    json: process.argv.includes('--json'),
+    redact,
+  });
+  // Also gets promises that were rejected and that nobody awaits.
+  process.on('uncaughtException', (error: unknown) => {
+    // A line that cannot be written is such an error too: that must not go on for ever.
+    faults.seen += 1;
+    if (faults.seen <= FAULTS_SAID)
+      log.error('an error that nobody caught; stopping', {
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+    if (faults.seen === 1) setTimeout(() => process.exit(FAULT), LAST_ORDERS_MS).unref();
+    told.abort();
+  });
+  return faults;
 }
 
 /** Aborts at the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once. */
-function untilTold(): AbortSignal {
+function untilTold(): AbortController {
   const controller = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(name, () => {
       if (controller.signal.aborted && name === 'SIGINT') process.exit(130);
       controller.abort();
     });
-  return controller.signal;
+  return controller;
 }
 
 function version(): string {

@@ -351,6 +351,21 @@ describe('the monitor', () => {
     expect(() => execFileSync('pgrep', ['-f', join(folder, 'agent.py')])).toThrow();
   });
 
+  it('an error that nobody caught is said, ends what it supervises, and makes the exit code one of failure', async () => {
+    const broken = "process.on('SIGUSR2', () => void Promise.reject(new Error('a part broke')))";
+    write('break.mjs', broken);
+    write('agent.py', 'import time; time.sleep(300)');
+    const options = { env: { NODE_OPTIONS: `--import=${join(folder, 'break.mjs')}` } };
+    const monitor = start(['run', '--json', '--', 'python3', join(folder, 'agent.py')], options);
+    await monitor.said('"ready"');
+    monitor.child.kill('SIGUSR2');
+    const { code, stderr } = await monitor.ended;
+    expect(code).toBe(70);
+    const said = jsonLines(stderr).find(({ message }) => message === 'an error that nobody caught; stopping');
+    expect(said).toMatchObject({ level: 'error', error: expect.stringContaining('a part broke') });
+    expect(() => execFileSync('pgrep', ['-f', join(folder, 'agent.py')])).toThrow();
+  });
+
   it('watch says that it is ready, and follows the configured logs', async () => {
     write('selfheal.yaml', 'self_healing: {auto_fix: false}\nservices: {a: {logs: ["*.log"]}}');
     write('a.log', GOOD);

@@ -41,6 +41,8 @@ interface StreamState {
   /** Characters of that line that were left out. */
   cut: number;
   restByte: number;
+  /** Mark of the item in which that line began. */
+  restMark: number;
   nextLine: number;
   nextByte: number;
 }
@@ -86,9 +88,23 @@ export class ErrorDetector {
     this.#ready = ready;
   }
 
-  /** Takes the next bytes or the next event of a stream; gives the detections that are complete by now. */
-  feed(item: Block | Event): readonly Detection[] {
-    return item.kind === 'event' ? this.#feedEvent(item) : this.#feedBlock(item);
+  /**
+   * Takes the next bytes or the next event of a stream; gives the detections that are complete by now. `mark` is a
+   * number of the caller's for this item, not less than the one before: `openSince` answers in it.
+   */
+  feed(item: Block | Event, mark = 0): readonly Detection[] {
+    return item.kind === 'event' ? this.#feedEvent(item, mark) : this.#feedBlock(item, mark);
+  }
+
+  /** For each `record.source` with something that waits for its end: the mark of the item in which the oldest began. */
+  openSince(): ReadonlyMap<string, number> {
+    const found = new Map<string, number>();
+    for (const { stream, framer, rest, cut, restMark } of this.#streams.values()) {
+      const held = rest === '' && cut === 0 ? Number.POSITIVE_INFINITY : restMark;
+      const mark = Math.min(held, framer.openSince ?? held, found.get(stream.source) ?? held);
+      if (mark < Number.POSITIVE_INFINITY) found.set(stream.source, mark);
+    }
+    return found;
   }
 
   /**
@@ -167,8 +183,9 @@ export class ErrorDetector {
 
   // -------------------------------------------------------------- blocks
 
-  #feedBlock(block: Block): readonly Detection[] {
+  #feedBlock(block: Block, mark: number): readonly Detection[] {
     const state = this.#state(block);
+    state.framer.mark = mark;
     const text = Buffer.from(block.bytes.buffer, block.bytes.byteOffset, block.bytes.byteLength).toString('latin1');
     this.#split(state, text, block.startByte);
     if (block.final) {
@@ -193,6 +210,7 @@ export class ErrorDetector {
       rest: '',
       cut: 0,
       restByte: block.startByte,
+      restMark: 0,
       nextLine: Math.max(1, block.startLine),
       nextByte: block.startByte,
     };
@@ -223,7 +241,10 @@ export class ErrorDetector {
 
   /** Keeps the beginning of a line whose end is not here yet. */
   #hold(state: StreamState, text: string, startByte: number): void {
-    if (state.rest === '' && state.cut === 0) state.restByte = startByte;
+    if (state.rest === '' && state.cut === 0) {
+      state.restByte = startByte;
+      state.restMark = state.framer.mark;
+    }
     const room = LINE_KEPT - state.rest.length;
     state.rest += text.slice(0, room);
     state.cut += Math.max(0, text.length - room);
@@ -245,15 +266,16 @@ export class ErrorDetector {
 
   // -------------------------------------------------------------- events
 
-  #feedEvent(event: Event): readonly Detection[] {
+  #feedEvent(event: Event, mark: number): readonly Detection[] {
     const { record } = event;
     const name = `event:${record.source}`;
     let state = this.#streams.get(name);
     if (!state) {
       const stream: Stream = { source: record.source, service: record.service };
-      state = { stream, framer: new Framer(), rest: '', cut: 0, restByte: 0, nextLine: 1, nextByte: 0 };
+      state = { stream, framer: new Framer(), rest: '', cut: 0, restByte: 0, restMark: 0, nextLine: 1, nextByte: 0 };
       this.#streams.set(name, state);
     }
+    state.framer.mark = mark;
     if (record.exit) {
       state.framer.flush();
       return [...this.#detect(state), ...this.#exit(event)];

@@ -67,6 +67,8 @@ interface Open {
   level: Level | 'none' | null;
   event: LogRecord | null;
   touchedAt: number;
+  /** Mark of the framer when it began. */
+  readonly mark: number;
 }
 
 interface Lane {
@@ -76,7 +78,7 @@ interface Lane {
   /** Heads seen since it was suspended. */
   cuts: number;
   /** CRI: the pieces of a line so far. */
-  partial: { text: string; number: number; startByte: number; hit: boolean } | null;
+  partial: { text: string; number: number; startByte: number; hit: boolean; mark: number } | null;
 }
 
 const LINES_KEPT = 200;
@@ -100,8 +102,12 @@ export class Framer {
   #closed: Open[] = [];
   /** Interesting records that are still open. */
   readonly #pending = new Set<Open>();
+  /** Lanes with a line of which more parts are to come. */
+  readonly #cut = new Set<Lane>();
   #order = 0;
   #sweepAt = 0;
+  /** Set by the caller before it pushes: `openSince` gives it back. */
+  mark = 0;
 
   /** Takes one line; `now` is the caller's clock, used only by `flush`. */
   push(line: Line, now: number): void {
@@ -142,6 +148,17 @@ export class Framer {
   /** True while an interesting record is open. */
   get waiting(): boolean {
     return this.#pending.size > 0;
+  }
+
+  /** The mark under which the oldest interesting record that is still open began; null when there is none. */
+  get openSince(): number | null {
+    let oldest: number | null = null;
+    const note = (mark: number): void => {
+      if (oldest === null || mark < oldest) oldest = mark;
+    };
+    for (const open of this.#pending) note(open.mark);
+    for (const { partial } of this.#cut) if (partial) note(partial.mark);
+    return oldest;
   }
 
   // -------------------------------------------------------------- placing a line
@@ -279,6 +296,7 @@ export class Framer {
       level: null,
       event,
       touchedAt: now,
+      mark: this.mark,
     };
     lane.current = open;
     if (open.hit || mayBeCut(report)) this.#pending.add(open);
@@ -363,6 +381,7 @@ export class Framer {
     for (const [name, lane] of this.#lanes) {
       if (lane.suspended) this.#close(lane.suspended, lane);
       if (lane.current) this.#close(lane.current, lane);
+      this.#cut.delete(lane);
       this.#lanes.delete(name);
       return;
     }
@@ -376,6 +395,7 @@ export class Framer {
       number: line.number,
       startByte: line.startByte,
       hit: false,
+      mark: this.mark,
     };
     const joined = {
       ...whole,
@@ -383,7 +403,8 @@ export class Framer {
       hit: whole.hit || line.hit,
     };
     lane.partial = carrier?.partial ? joined : null;
-    if (carrier?.partial) return;
+    if (carrier?.partial) return void this.#cut.add(lane);
+    this.#cut.delete(lane);
     const complete = {
       ...line,
       text: joined.text,

@@ -1,19 +1,37 @@
 // The watch flow: sources are read, records detected, incidents stored. High volume, so it
-// commits in batches: whatever arrived while the last commit was under way goes into the next.
+// commits in batches: whatever arrived while the last commit was under way goes into the next. A cursor is stored
+// only when no record is open that began before it, and with all that was found up to there: a kill loses nothing
+// and repeats nothing.
 
 import type { Clock } from '../core/clock.ts';
 import type { Detection } from '../core/detection.ts';
-import type { Block, Event, Source } from '../sources/contract.ts';
+import type { Block, Event, Source, SourceItem } from '../sources/contract.ts';
 import type { Cursor, Store } from '../store/contract.ts';
 import type { IncidentChange, Incidents } from './incidents.ts';
 
 /** What the flow needs of the detector. */
 export interface Detecting {
-  feed(item: Block | Event): readonly Detection[];
+  /** `mark` numbers the items for `openSince`; who does not ask it may leave it out. */
+  feed(item: Block | Event, mark?: number): readonly Detection[];
   /** Gives out records that were waiting for more lines, older than `olderThanMs`. */
   flush(stream?: string, olderThanMs?: number): readonly Detection[];
   /** True while a record waits for its end: only then there is anything to flush. */
   readonly waiting?: boolean;
+}
+
+/** And what a flow needs that must survive being killed. */
+export interface Following extends Detecting {
+  /** By `record.source`: the mark of the item in which the oldest record that is still open began. */
+  openSince(): ReadonlyMap<string, number>;
+}
+
+/** An item that was fed, until its cursor may be stored. */
+interface Held {
+  readonly mark: number;
+  /** Of the monotonic clock. */
+  readonly since: number;
+  readonly cursor: Cursor | null;
+  readonly detections: Detection[];
 }
 
 /** A source that cannot read since `since` (epoch ms). */
@@ -26,7 +44,7 @@ export interface Blind {
 
 export interface WatchFlowDeps {
   readonly sources: readonly Source[];
-  readonly detector: Detecting;
+  readonly detector: Following;
   readonly incidents: Incidents;
   readonly store: Store;
   readonly clock: Clock;
@@ -45,6 +63,8 @@ const FLUSH_WAITING_MS = 40;
 /** Sources pause when this many detections wait for the store: the files are the queue. */
 const WAITING_CAP = 5_000;
 const RETRY_MS = 1_000;
+/** A record that goes on for longer holds nothing back any more: a kill may cost it then, but nothing else has to wait. */
+const HELD_MS = 5_000;
 
 export class WatchFlow {
   readonly #deps: WatchFlowDeps;
@@ -52,6 +72,11 @@ export class WatchFlow {
   #cursors = new Map<string, Cursor>();
   #arrived: () => void = () => {};
   #drained: Array<() => void> = [];
+  #mark = 0;
+  /** By source, in the order in which they were read. */
+  readonly #held = new Map<string, Held[]>();
+  /** `record.source` → the source it is read by. */
+  readonly #readBy = new Map<string, string>();
 
   constructor(deps: WatchFlowDeps) {
     this.#deps = deps;
@@ -70,25 +95,23 @@ export class WatchFlow {
     };
     await Promise.all(this.#deps.sources.map((source) => this.#follow(source, signal, once(one))));
     await flushing;
-    this.#add(this.#deps.detector.flush(), null, null);
+    this.#flush(0);
+    this.#settle();
     reading.abort();
     this.#arrived();
     await committing;
   }
 
-  /** A source that breaks is opened again: a watcher must never die in silence. */
+  /** A source that breaks is opened again, where it broke: a watcher must never die in silence. */
   async #follow(source: Source, signal: AbortSignal, ready: () => void): Promise<void> {
+    let cursor: Cursor | null = null;
     while (!signal.aborted) {
       try {
-        const cursor = await this.#deps.store.cursor(source.id);
+        // What was read but is not stored yet is still in our hands, and must not be read again.
+        cursor ??= await this.#deps.store.cursor(source.id);
         for await (const item of source.open({ cursor, signal, clock: this.#deps.clock, ready })) {
-          if (item.kind === 'block' || item.kind === 'event') {
-            this.#add(this.#deps.detector.feed(item), source.id, item.cursor);
-          } else {
-            const blind = { source: source.id, stream: item.stream, reason: item.reason, since: item.since };
-            this.#deps.sight(source.id, item.kind === 'blind' ? blind : null);
-            this.#add([], source.id, item.cursor);
-          }
+          this.#take(source, item);
+          cursor = item.cursor ?? cursor;
           if (this.#detections.length > WAITING_CAP) await this.#drain();
         }
         if (source.finite) return ready();
@@ -101,17 +124,54 @@ export class WatchFlow {
     }
   }
 
-  #add(detections: readonly Detection[], source: string | null, cursor: Cursor | null): void {
-    for (const detection of detections) this.#detections.push(detection);
-    if (source && cursor) this.#cursors.set(source, cursor);
-    if (detections.length || cursor) this.#arrived();
+  #take(source: Source, item: SourceItem): void {
+    const mark = ++this.#mark;
+    const detections: Detection[] = [];
+    if (item.kind === 'block' || item.kind === 'event') {
+      this.#readBy.set(item.kind === 'block' ? item.stream : item.record.source, source.id);
+      detections.push(...this.#deps.detector.feed(item, mark));
+    } else {
+      const blind = { source: source.id, stream: item.stream, reason: item.reason, since: item.since };
+      this.#deps.sight(source.id, item.kind === 'blind' ? blind : null);
+    }
+    const since = this.#deps.clock.monotonic();
+    mapped(this.#held, source.id).push({ mark, since, cursor: item.cursor, detections });
+    this.#settle();
+  }
+
+  /** What a timer ends was read by now: it goes with the last item of its source, or at once when none is held. */
+  #flush(olderThanMs: number): void {
+    for (const detection of this.#deps.detector.flush(undefined, olderThanMs)) {
+      const source = this.#readBy.get(detection.record.source);
+      const last = source === undefined ? undefined : this.#held.get(source)?.at(-1);
+      (last?.detections ?? this.#detections).push(detection);
+    }
+  }
+
+  /** Gives free what is before the oldest open record of its source. */
+  #settle(): void {
+    const open = new Map<string, number>();
+    for (const [name, mark] of this.#deps.detector.openSince()) {
+      const source = this.#readBy.get(name) ?? name;
+      open.set(source, Math.min(mark, open.get(source) ?? mark));
+    }
+    const late = this.#deps.clock.monotonic() - HELD_MS;
+    for (const [source, held] of this.#held) {
+      const oldest = open.get(source) ?? Number.POSITIVE_INFINITY;
+      const kept = held.findIndex(({ mark, since }) => mark >= oldest && since > late);
+      for (const { cursor, detections } of held.splice(0, kept < 0 ? held.length : kept)) {
+        for (const detection of detections) this.#detections.push(detection);
+        if (cursor) this.#cursors.set(source, cursor);
+      }
+    }
+    if (this.#detections.length > 0 || this.#cursors.size > 0) this.#arrived();
   }
 
   async #flushUntil(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#deps.clock.sleep(this.#deps.detector.waiting ? FLUSH_WAITING_MS : FLUSH_EVERY_MS, signal);
-      if (this.#deps.detector.waiting !== false)
-        this.#add(this.#deps.detector.flush(undefined, RECORD_WAIT_MS), null, null);
+      if (this.#deps.detector.waiting !== false) this.#flush(RECORD_WAIT_MS);
+      this.#settle();
     }
   }
 
@@ -157,6 +217,12 @@ export class WatchFlow {
   #drain(): Promise<void> {
     return new Promise((resolve) => this.#drained.push(resolve));
   }
+}
+
+function mapped<T>(map: Map<string, T[]>, key: string): T[] {
+  const list = map.get(key) ?? [];
+  map.set(key, list);
+  return list;
 }
 
 function once(call: () => void): () => void {

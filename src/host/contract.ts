@@ -415,6 +415,8 @@ export interface ProcessProbe {
   listener(port: number): Promise<ProcessInfo | 'unknown' | null>;
   /** Processes that hold this file open or locked. */
   holders(path: string): Promise<readonly ProcessInfo[]>;
+  /** Those of the paths that some process has open or locked: one look for all of them. */
+  inUse(paths: readonly string[]): Promise<ReadonlySet<string>>;
   children(pid: number): Promise<readonly ProcessInfo[]>;
   /** Every process that can be seen. */
   list(): Promise<readonly ProcessInfo[]>;

@@ -112,6 +112,8 @@ describe('a file', () => {
     expect((await processes.holders(file)).map((holder) => holder.pid)).toEqual([pid]);
     expect(await processes.holders(scratch.path('other.db'))).toEqual([]);
     expect(await processes.holders(scratch.path('absent'))).toEqual([]);
+    const all = [file, scratch.path('other.db'), scratch.path('absent')];
+    expect(await processes.inUse(all)).toEqual(new Set([file]));
   });
 
   it('that was deleted shows while it is held open', async () => {

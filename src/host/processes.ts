@@ -21,6 +21,7 @@ export function createProcessProbe(options: { readonly clock: Pick<Clock, 'now'>
     process: readProcess,
     listener: listenerOf,
     holders: holdersOf,
+    inUse,
     children: childrenOf,
     list: listProcesses,
     usage: (pid) => readUsage(pid, options.clock.now()),
@@ -93,14 +94,49 @@ async function holdersOf(path: string): Promise<readonly ProcessInfo[]> {
   return [...open, ...others.filter((holder) => holder !== null)];
 }
 
+async function inUse(paths: readonly string[]): Promise<ReadonlySet<string>> {
+  const byFile = new Map<string, string[]>();
+  for (const path of paths) {
+    const status = await statOf(path);
+    if (status) mapped(byFile, lockName(status.dev, status.ino)).push(path);
+  }
+  const found = new Set<string>();
+  const note = (name: string): void => {
+    for (const path of byFile.get(name) ?? []) found.add(path);
+  };
+  for (const pid of await readPids()) {
+    for (const descriptor of (await readDescriptors(pid)) ?? []) {
+      const status = await statOf(descriptor);
+      if (status) note(lockName(status.dev, status.ino));
+    }
+  }
+  for (const fields of await readLocks()) for (const field of fields) note(field);
+  return found;
+}
+
+function mapped(map: Map<string, string[]>, key: string): string[] {
+  const list = map.get(key) ?? [];
+  map.set(key, list);
+  return list;
+}
+
 /** Pids in /proc/locks for this file: also of processes whose descriptors we may not see. */
 async function lockHolders(device: bigint, inode: bigint): Promise<readonly number[]> {
+  const name = lockName(device, inode);
+  const lines = (await readLocks()).filter((fields) => fields.includes(name));
+  return lines.map((fields) => Number(fields[fields.indexOf(name) - 1]));
+}
+
+/** A file as /proc/locks names it. */
+function lockName(device: bigint, inode: bigint): string {
   const major = (device >> 8n) & 0xfffn;
   const minor = (device & 0xffn) | ((device >> 12n) & 0xfff00n);
   const hex = (value: bigint): string => value.toString(16).padStart(2, '0');
-  const name = `${hex(major)}:${hex(minor)}:${inode}`;
-  const lines = ((await readText('/proc/locks')) ?? '').split('\n').map((line) => line.trim().split(/\s+/));
-  return lines.filter((fields) => fields.includes(name)).map((fields) => Number(fields[fields.indexOf(name) - 1]));
+  return `${hex(major)}:${hex(minor)}:${inode}`;
+}
+
+async function readLocks(): Promise<readonly (readonly string[])[]> {
+  return ((await readText('/proc/locks')) ?? '').split('\n').map((line) => line.trim().split(/\s+/));
 }
 
 async function deletedFilesOn(path: string): Promise<readonly DeletedFile[]> {

@@ -19,6 +19,8 @@ export interface KeeperOptions {
   readonly clock: Clock;
   readonly stateDirectory: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** Told of what could not be done. Must not throw. */
+  readonly problem: (message: string, error: unknown) => void;
 }
 
 /** After TERM, before KILL. */
@@ -41,6 +43,8 @@ export class ServiceKeeper {
   readonly #options: KeeperOptions;
   readonly #listeners = new Set<(generation: Generation) => void>();
   #record: SupervisedRecord | null = null;
+  /** The process of the present generation, when it is our child and not an adopted one. */
+  #child: ChildProcess | null = null;
   #unsaved = false;
   /** True while we end the present generation ourselves. */
   #ending = false;
@@ -59,7 +63,7 @@ export class ServiceKeeper {
       this.#record = await readSupervised(this.#options.store, this.#service.name).catch(() => null);
       if (await this.#adopt()) return;
       if (this.#record?.stoppedBy) return this.#clearStrays(null);
-      await this.#begin();
+      await this.#begin(await this.#open());
     });
   }
 
@@ -78,16 +82,23 @@ export class ServiceKeeper {
 
   stop(by: string): Promise<void> {
     return this.#next(async () => {
-      await this.#end();
-      if (this.#record) await this.#save({ ...this.#record, stoppedBy: by });
+      try {
+        await this.#end();
+      } finally {
+        // Also when a part of it could not be ended: the wish of a person is never forgotten.
+        if (this.#record) await this.#save({ ...this.#record, stoppedBy: by });
+      }
     });
   }
 
   /** Ends it with us. It is started again when selfheal is. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#next(() => this.#end());
-    this.#over.abort();
+    try {
+      await this.#next(() => this.#end());
+    } finally {
+      this.#over.abort();
+    }
   }
 
   /** Another try where the store could not be reached before. */
@@ -131,53 +142,95 @@ export class ServiceKeeper {
 
   async #renew(): Promise<void> {
     if (this.#closed) return;
-    await this.#end();
-    await this.#begin();
+    const output = await this.#open();
+    if (output instanceof Error && (await this.#runs())) throw output; // an old process is better than none
+    try {
+      await this.#end();
+    } catch (error) {
+      return this.#begin(closed(output, error)); // whatever is left of the old one, nobody stopped it on purpose
+    }
+    await this.#begin(output);
   }
 
-  async #begin(): Promise<void> {
-    const number = (this.#record?.generation.number ?? 0) + 1;
-    await this.#clearStrays(null);
-    const child = await this.#spawn(number);
+  /** Never throws: what hinders a start is a generation that failed, so that it is seen and healed like a crash. */
+  async #begin(output: Output | Error): Promise<void> {
+    const number = this.#nextNumber();
+    const boot = await readBootId();
+    const child = await this.#start(number, output);
     const now = this.#options.clock.now();
     // Starts in a row: what somebody stopped on purpose did not fail.
     const before = this.#record?.generation.ended?.deliberate ? [] : (this.#record?.starts ?? []);
     const starts = before.filter((at) => now - at < STARTS_WINDOW_MS);
     await this.#save({
       generation: { ...child.generation, startedAt: now },
-      boot: await readBootId(),
+      boot,
       starts: [...starts, now],
       stoppedBy: null,
     });
+    this.#child = child.process;
     this.#tell();
     if (child.process) this.#watchChild(child.process, child.ended);
     else await this.#ended({ exitCode: 127, signal: null, failure: child.failure });
   }
 
-  async #spawn(number: number): Promise<Spawned> {
-    const { stateDirectory, environment } = this.#options;
-    const folder = join(stateDirectory, 'supervised', encodeURIComponent(this.#service.name));
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    await forgetOutput(folder, number - KEPT_GENERATIONS);
-    const account = await accountOf(this.#service.directory);
-    const files = { stdout: join(folder, `${number}.out`), stderr: join(folder, `${number}.err`) };
-    const stdout = openOutput(files.stdout, account);
-    const stderr = openOutput(files.stderr, account);
+  async #start(number: number, output: Output | Error): Promise<Spawned> {
+    const files = this.#filesOf(number);
+    if (output instanceof Error) return failedStart(this.#service, number, files, output.message);
     try {
-      return await startProgram(this.#service, number, files, {
-        stdio: [stdout, stderr],
-        account,
-        environment: {
-          ...environment,
-          ...(account ? { HOME: account.home, USER: account.name, LOGNAME: account.name } : {}),
-          ...this.#service.environment,
-          [SERVICE_MARK]: markOf(stateDirectory, this.#service.name, number),
-        },
-      });
+      await this.#clearStrays(null);
+      return await this.#spawn(number, files, output);
+    } catch (error) {
+      return failedStart(this.#service, number, files, messageOf(error));
     } finally {
-      closeSync(stdout);
-      closeSync(stderr);
+      output.close();
     }
+  }
+
+  #nextNumber(): number {
+    return (this.#record?.generation.number ?? 0) + 1;
+  }
+
+  #folder(): string {
+    return join(this.#options.stateDirectory, 'supervised', encodeURIComponent(this.#service.name));
+  }
+
+  #filesOf(number: number): OutputFiles {
+    return { stdout: join(this.#folder(), `${number}.out`), stderr: join(this.#folder(), `${number}.err`) };
+  }
+
+  /** The files of the next generation, before anything is ended for it: a full disk shows here. Never throws. */
+  async #open(): Promise<Output | Error> {
+    const number = this.#nextNumber();
+    try {
+      await mkdir(this.#folder(), { recursive: true, mode: 0o700 });
+      await forgetOutput(this.#folder(), number - KEPT_GENERATIONS);
+      const account = await accountOf(this.#service.directory);
+      return openOutputs(this.#filesOf(number), account);
+    } catch (error) {
+      return new Error(messageOf(error), { cause: error });
+    }
+  }
+
+  async #runs(): Promise<boolean> {
+    const present = this.#record?.generation;
+    if (!present || present.pid === null || present.ended) return false;
+    // Of a child we are told; /proc cannot be read when our descriptors have run out.
+    if (this.#child?.pid === present.pid) return this.#child.exitCode === null && this.#child.signalCode === null;
+    return isAlive({ pid: present.pid, startTicks: present.startTicks });
+  }
+
+  #spawn(number: number, files: OutputFiles, { stdout, stderr, account }: Output): Promise<Spawned> {
+    const { stateDirectory, environment } = this.#options;
+    return startProgram(this.#service, number, files, {
+      stdio: [stdout, stderr],
+      account,
+      environment: {
+        ...environment,
+        ...(account ? { HOME: account.home, USER: account.name, LOGNAME: account.name } : {}),
+        ...this.#service.environment,
+        [SERVICE_MARK]: markOf(stateDirectory, this.#service.name, number),
+      },
+    });
   }
 
   /** The generation that a former selfheal left running, if it still does. Never two copies. */
@@ -193,7 +246,7 @@ export class ServiceKeeper {
     }
     await this.#clearStrays(number);
     this.#tell();
-    void this.#watchAdopted(record.generation, pid);
+    this.#watched(this.#watchAdopted(record.generation, pid));
     return true;
   }
 
@@ -214,7 +267,12 @@ export class ServiceKeeper {
 
   #watchChild(child: ChildProcess, ended: Promise<Ended>): void {
     child.unref();
-    void ended.then((end) => this.#ended({ ...end, failure: null }));
+    this.#watched(ended.then((end) => this.#ended({ ...end, failure: null })));
+  }
+
+  /** Nobody awaits it: what goes wrong in it must not end us. */
+  #watched(watching: Promise<void>): void {
+    watching.catch((error) => this.#options.problem(`the end of ${this.#service.name} could not be noted`, error));
   }
 
   async #watchAdopted(generation: Generation, pid: number): Promise<void> {
@@ -258,20 +316,20 @@ export class ServiceKeeper {
     const present = this.#record?.generation;
     this.#ending = true;
     try {
-      if (present && present.pid !== null && !present.ended) await this.#endProcess(present, present.pid);
+      if (present && present.pid !== null && !present.ended) await this.#endProcess(present.pid);
       await this.#clearStrays(null);
     } finally {
       this.#ending = false;
     }
   }
 
-  async #endProcess(present: Generation, pid: number): Promise<void> {
+  async #endProcess(pid: number): Promise<void> {
     const { clock } = this.#options;
-    const target = { pid, startTicks: present.startTicks };
-    signalGroup(pid, 'SIGTERM');
+    // An adopted process may have gone, and its pid may lead somebody else's group by now.
+    if (await this.#runs()) signalGroup(pid, 'SIGTERM');
     const deadline = clock.monotonic() + STOP_GRACE_MS;
-    while (clock.monotonic() < deadline && (await isAlive(target))) await clock.sleep(POLL_MS);
-    if (await isAlive(target)) signalGroup(pid, 'SIGKILL');
+    while (clock.monotonic() < deadline && (await this.#runs())) await clock.sleep(POLL_MS);
+    if (await this.#runs()) signalGroup(pid, 'SIGKILL');
     const noted = clock.monotonic() + NOTE_MS;
     while (clock.monotonic() < noted && !this.#record?.generation.ended) await clock.sleep(POLL_MS);
   }
@@ -308,6 +366,19 @@ interface Spawned {
   readonly failure: string;
 }
 
+interface OutputFiles {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Open descriptors for one generation, and whose they are. */
+interface Output {
+  readonly stdout: number;
+  readonly stderr: number;
+  readonly account: Account | null;
+  close(): void;
+}
+
 interface StartWith {
   readonly stdio: readonly [number, number];
   readonly account: Account | null;
@@ -317,11 +388,10 @@ interface StartWith {
 async function startProgram(
   service: SupervisedService,
   number: number,
-  files: { readonly stdout: string; readonly stderr: string },
+  files: OutputFiles,
   start: StartWith,
 ): Promise<Spawned> {
-  const generation = { service: service.name, number, pid: null, startTicks: 0, ...files, ended: null };
-  const failed = (failure: string): Spawned => ({ generation, process: null, ended: never(), failure });
+  const failed = (failure: string): Spawned => failedStart(service, number, files, failure);
   const folder = await stat(service.directory).catch(() => null);
   if (!folder?.isDirectory()) return failed(`folder not found: ${service.directory}`);
   const child = spawnOrFail(service, start);
@@ -335,7 +405,16 @@ async function startProgram(
   });
   if (error || child.pid === undefined) return failed(error?.message ?? 'it could not be started');
   const startTicks = (await startTicksOf(child.pid)) ?? 0;
-  return { generation: { ...generation, pid: child.pid, startTicks }, process: child, ended, failure: '' };
+  const generation = { ...notStarted(service, number, files), pid: child.pid, startTicks };
+  return { generation, process: child, ended, failure: '' };
+}
+
+function notStarted(service: SupervisedService, number: number, files: OutputFiles): Spawned['generation'] {
+  return { service: service.name, number, pid: null, startTicks: 0, ...files, ended: null };
+}
+
+function failedStart(service: SupervisedService, number: number, files: OutputFiles, failure: string): Spawned {
+  return { generation: notStarted(service, number, files), process: null, ended: never(), failure };
 }
 
 function spawnOrFail(service: SupervisedService, start: StartWith): ChildProcess | string {
@@ -358,11 +437,41 @@ function never(): Promise<Ended> {
   return new Promise(() => {});
 }
 
+function openOutputs(files: OutputFiles, account: Account | null): Output {
+  const stdout = openOutput(files.stdout, account);
+  try {
+    const stderr = openOutput(files.stderr, account);
+    const close = (): void => {
+      closeSync(stdout);
+      closeSync(stderr);
+    };
+    return { stdout, stderr, account, close };
+  } catch (error) {
+    closeSync(stdout);
+    throw error;
+  }
+}
+
+/** The reason in place of the files, which are given back. */
+function closed(output: Output | Error, reason: unknown): Error {
+  if (!(output instanceof Error)) output.close();
+  return new Error(messageOf(reason), { cause: reason });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** The program may open its own output again (`/dev/stdout`): the file has to be its user's. */
 function openOutput(file: string, account: Account | null): number {
   const descriptor = openSync(file, 'a', 0o600);
-  if (account) fchownSync(descriptor, account.uid, account.gid);
-  return descriptor;
+  try {
+    if (account) fchownSync(descriptor, account.uid, account.gid);
+    return descriptor;
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
 }
 
 async function forgetOutput(folder: string, number: number): Promise<void> {
@@ -370,6 +479,7 @@ async function forgetOutput(folder: string, number: number): Promise<void> {
 }
 
 function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  if (!Number.isInteger(pid) || pid <= 1) return; // -1 would be everybody, 0 ourselves
   try {
     process.kill(-pid, signal);
   } catch {

@@ -37,7 +37,7 @@ export async function findStrays(
 
 /** Signals a process if it still is the one that was meant. */
 export async function signalIf(target: Stray, signal: NodeJS.Signals): Promise<boolean> {
-  if ((await startTicksOf(target.pid)) !== target.startTicks) return false;
+  if (target.pid <= 1 || (await startTicksOf(target.pid)) !== target.startTicks) return false;
   try {
     process.kill(target.pid, signal);
     return true;

@@ -1,5 +1,6 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Clock } from '../core/clock.ts';
 import type { Store } from '../store/contract.ts';
 import { openStore } from '../store/index.ts';
 import type { SourceItem } from '../sources/contract.ts';
@@ -8,6 +9,7 @@ import { compile } from '../testing/compiled.ts';
 import { createScratch, freePort, python, runs, type Scratch, until } from '../testing/scratch.ts';
 import { systemClock } from './clock.ts';
 import type { SupervisedService } from './contract.ts';
+import { readBootId, startTicksOf } from './proc.ts';
 import { createProcessProbe } from './processes.ts';
 import { createRun } from './run.ts';
 import { createServiceProbe } from './services.ts';
@@ -49,15 +51,23 @@ const SLEEPER = py('import time; print("up"); time.sleep(300)');
 
 interface World {
   readonly supervisor: SupervisorControl;
+  /** What it reported. */
+  readonly problems: readonly string[];
   state(): ReturnType<ReturnType<typeof createServiceProbe>['state']>;
   pid(): Promise<number>;
 }
 
-function world(one: SupervisedService, environment: Readonly<Record<string, string>> = {}): World {
+function world(
+  one: SupervisedService,
+  environment: Readonly<Record<string, string>> = {},
+  clock: Clock = systemClock,
+): World {
+  const problems: string[] = [];
   const supervisor = createSupervisor({
     services: [one],
+    problem: (message, error) => problems.push(`${message}: ${error}`),
     store,
-    clock: systemClock,
+    clock,
     run,
     stateDirectory: scratch.path('state'),
     environment: { PATH: process.env.PATH ?? '', ...environment },
@@ -66,6 +76,7 @@ function world(one: SupervisedService, environment: Readonly<Record<string, stri
   const probe = createServiceProbe({ services: [one], run, processes, store, clock: systemClock });
   return {
     supervisor,
+    problems,
     state: () => probe.state('agent'),
     pid: async () => (await probe.state('agent')).process?.pid ?? -1,
   };
@@ -136,6 +147,44 @@ describe('a supervised program', () => {
     const second = world(one);
     await second.supervisor.startAll();
     expect((await second.state()).running).toBe(true);
+  });
+});
+
+describe('when the next start cannot be prepared', () => {
+  // A folder in the place of the next output file: it cannot be opened, as with no inode or descriptor left.
+  const block = (): unknown => mkdirSync(scratch.path('state', 'supervised', 'agent', '2.out'));
+  const unblock = (): void => rmSync(scratch.path('state', 'supervised', 'agent', '2.out'), { recursive: true });
+
+  it('what runs goes on running, and the wish is reported as not met', async () => {
+    const { supervisor, problems, state, pid } = world(service(SLEEPER));
+    await supervisor.startAll();
+    const before = await pid();
+    block();
+    const stop = new AbortController();
+    const serving = supervisor.serve(stop.signal);
+    await store.request({ kind: 'start-service', subject: 'agent', by: 'test', at: systemClock.now() + 1_000 });
+    supervisor.wake();
+    expect(await until(() => problems.length > 0)).toBe(true);
+    expect(problems[0]).toMatch(/^start-service of agent could not be done: .*EISDIR/);
+    expect(await pid()).toBe(before);
+    expect((await state()).running).toBe(true);
+    stop.abort();
+    await serving;
+  });
+
+  it('what is down failed to start, which is never a stop on purpose, and can be started later', async () => {
+    const { supervisor, state, pid } = world(service(SLEEPER));
+    await supervisor.startAll();
+    process.kill(await pid(), 'SIGKILL');
+    expect(await until(async () => (await state()).running === false)).toBe(true);
+    block();
+    await supervisor.restart('agent');
+    const after = await state();
+    expect(after).toMatchObject({ running: false, stoppedOnPurpose: false });
+    expect(after.evidence).toMatch(/^could not be started: .*EISDIR/);
+    unblock();
+    await supervisor.restart('agent');
+    expect(await state()).toMatchObject({ running: true, stoppedOnPurpose: false });
   });
 });
 
@@ -373,6 +422,49 @@ describe('its output as a source', () => {
 });
 
 describe.runIf(process.getuid?.() === 0)('when we are root', () => {
+  // clone3(2) can ask for a pid: what chance does to a busy host in a day is done here at once.
+  const WITH_PID = `
+import ctypes, os, struct, sys, time
+pid = (ctypes.c_int * 1)(int(sys.argv[1]))
+args = struct.pack("11Q", 0, 0, 0, 0, 17, 0, 0, 0, ctypes.addressof(pid), 1, 0)
+child = ctypes.CDLL(None, use_errno=True).syscall(435, args, len(args))
+if child == 0:
+    os.setsid(); print("leads its group", flush=True); time.sleep(300); os._exit(0)
+if child > 0: os.waitpid(child, 0)
+sys.exit(1)
+`;
+
+  it('a stranger who got the pid of an adopted program, and leads a group, is not signalled', async () => {
+    const sleeper = await scratch.start(SLEEPER, { ready: 'up', detached: true });
+    const startTicks = await startTicksOf(sleeper.pid);
+    const files = { stdout: scratch.path('1.out'), stderr: scratch.path('1.err') };
+    const generation = {
+      service: 'agent',
+      number: 1,
+      pid: sleeper.pid,
+      startTicks,
+      ...files,
+      startedAt: 1,
+      ended: null,
+    };
+    await store.setValue('supervised:agent', { generation, boot: await readBootId(), starts: [], stoppedBy: null });
+    // Nobody looks whether the adopted program lives on until it is to be stopped.
+    const blind: Clock = {
+      ...systemClock,
+      sleep: (ms, signal) => systemClock.sleep(ms === 500 ? 86_400_000 : ms, signal),
+    };
+    const { supervisor, pid } = world(service(SLEEPER), {}, blind);
+    await supervisor.startAll();
+    expect(await pid()).toBe(sleeper.pid);
+    process.kill(sleeper.pid, 'SIGKILL');
+    await sleeper.ended;
+    const stranger = await scratch.start([python, '-c', WITH_PID, String(sleeper.pid)], { ready: 'leads its group' });
+    scratch.later(() => void process.kill(sleeper.pid, 'SIGKILL'));
+    await supervisor.stop('agent', 'test');
+    expect(runs(sleeper.pid)).toBe(true);
+    expect(runs(stranger.pid)).toBe(true);
+  });
+
   it('the program runs as the owner of its folder', async () => {
     chmodSync(scratch.directory, 0o755);
     const one = service(

@@ -15,6 +15,8 @@ export interface SupervisorOptions {
   readonly stateDirectory: string;
   /** What selfheal was started with: the program gets what it would have had without us. */
   readonly environment: Readonly<Record<string, string>>;
+  /** Told of wishes that could not be met and the like. Must not throw. Default: nobody. */
+  readonly problem?: (message: string, error: unknown) => void;
 }
 
 export interface SupervisorControl extends Supervisor {
@@ -46,7 +48,10 @@ const KEPT_BYTES = 8 * 1024 * 1024;
  */
 export function createSupervisor(options: SupervisorOptions): SupervisorControl {
   const { services, store, clock, run } = options;
-  const keepers = new Map(services.map((service) => [service.name, new ServiceKeeper(service, options)]));
+  const problem = options.problem ?? (() => {});
+  const keepers = new Map(
+    services.map((service) => [service.name, new ServiceKeeper(service, { ...options, problem })]),
+  );
   const keeperOf = (name: string): ServiceKeeper => {
     const keeper = keepers.get(name);
     if (!keeper) throw new Error(`${name} is not a supervised service`);
@@ -55,11 +60,19 @@ export function createSupervisor(options: SupervisorOptions): SupervisorControl 
   const punched = new Map<string, number>();
   let wake = (): void => {};
 
+  const takeWishes = async (): Promise<readonly Request[]> => {
+    try {
+      return await store.takeRequests(['start-service', 'stop-service']);
+    } catch (error) {
+      problem('wishes for services could not be read', error);
+      return [];
+    }
+  };
   const obey = (request: Request): void => {
     const keeper = keepers.get(request.subject);
     if (!keeper) return;
-    if (request.kind === 'stop-service') void keeper.stop(request.by);
-    if (request.kind === 'start-service') void keeper.restartFor(request.at);
+    const done = request.kind === 'stop-service' ? keeper.stop(request.by) : keeper.restartFor(request.at);
+    done.catch((error) => problem(`${request.kind} of ${request.subject} could not be done`, error));
   };
 
   return {
@@ -70,7 +83,7 @@ export function createSupervisor(options: SupervisorOptions): SupervisorControl 
     },
     async serve(signal) {
       while (!signal.aborted) {
-        const requests = await store.takeRequests(['start-service', 'stop-service']).catch(() => []);
+        const requests = await takeWishes();
         for (const request of requests) obey(request);
         await Promise.all([...keepers.values()].map((keeper) => keeper.saveAgain()));
         const nap = new AbortController();
@@ -89,7 +102,9 @@ export function createSupervisor(options: SupervisorOptions): SupervisorControl 
       await giveBack(run, punched, generation.stderr, stderrBytes);
     },
     async close() {
-      await Promise.all([...keepers.values()].map((keeper) => keeper.close()));
+      // All of them, also when one cannot be ended.
+      const closed = await Promise.allSettled([...keepers.values()].map((keeper) => keeper.close()));
+      for (const one of closed) if (one.status === 'rejected') problem('a program could not be ended', one.reason);
     },
   };
 }

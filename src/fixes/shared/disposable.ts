@@ -13,8 +13,8 @@ export interface Disposable {
 
 /** Younger files may just be written. */
 const SETTLED_MS = 60_000;
-/** Looking for who has a file open reads all of /proc: done for this many. */
-const MOST_LOOKED_AT = 40;
+/** Looking for who has files open reads all of /proc: done for so many at a time. */
+const LOOKED_AT_ONCE = 500;
 const MOST_FILES = 10_000;
 
 /** What may go from this file system: settled, with one name, and open nowhere. */
@@ -42,11 +42,14 @@ export async function choose(
   isEnough: (chosen: readonly Disposable[]) => boolean,
 ): Promise<readonly Disposable[]> {
   const chosen: Disposable[] = [];
-  let looked = 0;
-  for (const file of files) {
+  for (let at = 0; at < files.length; at += LOOKED_AT_ONCE) {
+    const next = files.slice(at, at + LOOKED_AT_ONCE);
     if (isEnough(chosen)) break;
-    if (looked++ < MOST_LOOKED_AT && (await probe.processes.holders(file.path)).length > 0) continue;
-    chosen.push(file);
+    const inUse = await probe.processes.inUse(next.map(({ path }) => path));
+    for (const file of next) {
+      if (isEnough(chosen)) break;
+      if (!inUse.has(file.path)) chosen.push(file);
+    }
   }
   return chosen;
 }
