@@ -2,13 +2,16 @@
 // the demo all start selfheal through this file; there is no second path.
 
 import { createHash } from 'node:crypto';
-import type { Config } from './config/contract.ts';
+import type { Config, OwnFix } from './config/contract.ts';
 import type { Clock } from './core/clock.ts';
 import { createDetector } from './detector.ts';
+import { canonicalJson } from './core/plan.ts';
 import { redact } from './core/redact.ts';
 import type { ErrorDetector } from './engine/detector.ts';
 import { AutoFixer, type HealingChange } from './engine/fixer.ts';
+import { drilledKey, fixesOf, refusalToLoad } from './engine/own-fixes.ts';
 import { Planner } from './engine/planner.ts';
+import type { Fix } from './fixes/contract.ts';
 import { fixes } from './fixes/index.ts';
 import { callHands } from './hands/client.ts';
 import { systemClock } from './host/clock.ts';
@@ -44,10 +47,17 @@ export interface BaseOptions {
   /** Environment selfheal was started with: package indexes are pinned from it, supervised programs inherit it. */
   readonly environment: Environment;
   readonly clock?: Clock;
+  /** Fixes of your own, made with `defineFix`, besides the catalogue and those of the configuration. */
+  readonly fixes?: readonly Fix[];
 }
 
-/** Opens the store and puts the parts together. Nothing runs yet. Rejects with a `StoreError`. */
-export async function createBase({ config, environment, clock = systemClock }: BaseOptions): Promise<Base> {
+/** Opens the store and puts the parts together. Nothing runs yet. Rejects with a `StoreError`, or when a fix must not be loaded. */
+export async function createBase({
+  config,
+  environment,
+  clock = systemClock,
+  fixes: given = [],
+}: BaseOptions): Promise<Base> {
   const store = await openStore({ directory: config.state, clock });
   const machine = createMachine({
     services: config.services,
@@ -59,7 +69,21 @@ export async function createBase({ config, environment, clock = systemClock }: B
   });
   const secrets = await collectSecrets(config, environment);
   const listeners: Base['listeners'] = { changed: () => {}, problem: () => {} };
-  const planner = new Planner({ config, fixes, probe: machine.probe, store, clock, node: config.node, digest: sha256 });
+  const all = [...fixes, ...given, ...fixesOf(config.ownFixes ?? [], { isDrilled: (own) => isDrilled(store, own) })];
+  const refusal = all.map((fix) => refusalToLoad(fix, all)).find((reason) => reason !== null);
+  if (refusal !== undefined) {
+    await store.close();
+    throw new Error(`a fix cannot be loaded: ${refusal}`);
+  }
+  const planner = new Planner({
+    config,
+    fixes: all,
+    probe: machine.probe,
+    store,
+    clock,
+    node: config.node,
+    digest: sha256,
+  });
   const fixer = new AutoFixer({
     config,
     store,
@@ -121,6 +145,13 @@ export function operationsOn(base: Base, { here, close }: { here: boolean; close
     close,
   });
 }
+
+async function isDrilled(store: Store, own: OwnFix): Promise<boolean> {
+  return (await store.value<string>(drilledKey(own.name))) === digestOf(own);
+}
+
+/** Names one definition of an own fix: a changed one has to be rehearsed anew. */
+export const digestOf = (own: OwnFix): string => sha256(canonicalJson(own));
 
 /** Acts without a daemon, as the only one on this host. */
 async function alone(base: Base, work: (signal: AbortSignal) => Promise<void>): Promise<void> {

@@ -14,6 +14,7 @@ import { sweep } from './engine/sweep.ts';
 import { createTelling, type Telling } from './engine/telling.ts';
 import { WatchFlow } from './engine/watch.ts';
 import { type GatewayWorker, startGatewayWorker } from './gateway-worker.ts';
+import type { Fix } from './fixes/contract.ts';
 import { createSupervisor, type SupervisorControl } from './host/supervisor.ts';
 import type { Notifier } from './notifiers/contract.ts';
 import { createTelegramNotifier, createWebhookNotifier } from './notifiers/index.ts';
@@ -35,6 +36,8 @@ export interface MonitorOptions {
   readonly environment?: Environment;
   /** Default: silent. */
   readonly log?: Log;
+  /** Fixes of your own, made with `defineFix`. One without drills is refused: `start` rejects then. */
+  readonly fixes?: readonly Fix[];
   /** Who is told besides the channels of the configuration. */
   readonly notifiers?: readonly Notifier[];
   /** Gets every byte a supervised program writes, for a person who watches. */
@@ -166,8 +169,9 @@ export class SelfHealingMonitor {
     };
   }
 
-  #given(): { clock?: Clock } {
-    return this.#options.clock ? { clock: this.#options.clock } : {};
+  #given(): { clock?: Clock; fixes?: readonly Fix[] } {
+    const { clock, fixes } = this.#options;
+    return { ...(clock ? { clock } : {}), ...(fixes ? { fixes } : {}) };
   }
 
   async #lock({ state }: Config): Promise<void> {

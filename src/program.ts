@@ -58,6 +58,9 @@ const composition: Composition = {
   doctor: async function* (config, signal) {
     yield* (await import('./doctor.ts')).examine({ config, environment, signal, clock: systemClock });
   },
+  drill: async function* (wish) {
+    yield* (await import('./drill.ts')).drill({ ...wish, environment });
+  },
   testRules: async (file, text) => (await import('./test-rules.ts')).testRules(file, text),
   openGateway: async (config, log) => {
     const [{ gatewayStart }, { runGateway }] = await Promise.all([

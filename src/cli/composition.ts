@@ -51,6 +51,22 @@ export interface RuleTest {
   readonly problems: readonly string[];
 }
 
+/** What came of one rehearsal of a fix. */
+export interface DrillResult {
+  readonly fix: string;
+  /** The world in which it was rehearsed, as a sentence. */
+  readonly given: string;
+  readonly passed: boolean | 'skipped';
+  readonly problems: readonly string[];
+}
+
+export interface DrillWish {
+  readonly config: Config | null;
+  /** Empty: every own fix, or the whole catalogue when there is none. */
+  readonly names: readonly string[];
+  readonly signal: AbortSignal;
+}
+
 export interface Composition {
   loadConfig(options: LoadOptions): Promise<Config>;
   createApp(config: Config, log: Log): Promise<RunningApp>;
@@ -59,6 +75,7 @@ export interface Composition {
   logFiles(config: Config): Promise<readonly string[]>;
   scan(request: ScanRequest): AsyncIterable<ScanStep>;
   doctor(config: Config | null, signal: AbortSignal): AsyncIterable<Finding>;
+  drill(wish: DrillWish): AsyncIterable<DrillResult>;
   testRules(file: string, text: string | null): Promise<RuleTest>;
   /** The gateway in this process. Rejects when its address is taken. */
   openGateway(config: Config, log: Log): Promise<{ readonly url: string; close(): Promise<void> }>;

@@ -191,6 +191,11 @@ function build(context: CliContext, done: (exit: number) => void): Command {
     .action((reason: string[]) =>
       run(async (c) => (await import('./decide.ts')).pause(c, reason.join(' '), options(pause))),
     );
+  const drill = command(
+    'drill [fix...]',
+    'rehearse fixes: your own on a copy of the service, others in worlds of their own',
+  );
+  drill.action((names: string[]) => run(async (c) => (await import('./drill.ts')).drill(c, names, options(drill))));
   const resume = command('resume', 'act again after a pause or an opened breaker');
   resume.action(() => run(async (c) => (await import('./decide.ts')).resume(c, options(resume))));
 

@@ -3,7 +3,7 @@
 import { homedir, hostname } from 'node:os';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import type { HealthProbe, RestartVia } from '../host/contract.ts';
-import type { Config, ConfigProblem, GatewayConfig, ServiceConfig, TelegramConfig } from './contract.ts';
+import type { Config, ConfigProblem, GatewayConfig, OwnFix, ServiceConfig, TelegramConfig } from './contract.ts';
 import { expandConfigFiles, findConfigFiles, findPackageIndexes, type PackageIndexes } from './discover.ts';
 import type { ServiceSettings, Settings } from './schema.ts';
 import { Secret } from './secret.ts';
@@ -62,6 +62,7 @@ export async function assemble(
     notifyOnFix: own.notify_on_fix ?? true,
     notifyOnCritical: own.notify_on_critical ?? true,
     autoFixTypes: own.auto_fix_types ?? null,
+    ...(settings.fixes === undefined ? {} : { ownFixes: settings.fixes.map(ownFixOf) }),
     ...(own.trust === undefined ? {} : { trust: own.trust }),
     state,
     services,
@@ -88,6 +89,18 @@ export async function assemble(
     },
   };
   return { config, misfits: misfitsOf(config, settings) };
+}
+
+function ownFixOf(fix: NonNullable<Settings['fixes']>[number]): OwnFix {
+  return {
+    ...fix,
+    contains: fix.contains ?? null,
+    services: fix.services ?? null,
+    autonomy: fix.autonomy ?? 'approve',
+    risk: fix.risk ?? 'reversible',
+    steps: fix.steps.map(({ run, undo, timeout }) => ({ run, undo, timeoutMs: timeout ?? 60 * SECOND })),
+    checks: fix.checks.map(({ run, timeout }) => ({ run, timeoutMs: timeout ?? 30 * SECOND })),
+  };
 }
 
 /** `selfheal run -- CMD` supervises the named service, the only one of the file, or a new one. */

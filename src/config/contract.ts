@@ -1,7 +1,7 @@
 // The configuration after defaults, YAML, environment and flags have been merged and checked.
 // Everybody but config/ sees only this.
 
-import type { Autonomy, ErrorType, Family, Severity } from '../core/words.ts';
+import type { Autonomy, ErrorType, Family, Risk, Severity } from '../core/words.ts';
 import type { ServiceFacts } from '../host/contract.ts';
 import type { Secret } from './secret.ts';
 
@@ -19,6 +19,24 @@ export interface ServiceConfig extends ServiceFacts {
   readonly environment: Readonly<Record<string, string>>;
 }
 
+/** A fix that the owner has written down: commands, their way back, and what proves them. */
+export interface OwnFix {
+  readonly name: string;
+  readonly title: string;
+  readonly handles: readonly ErrorType[];
+  readonly contains: string | null;
+  /** Null: every service. */
+  readonly services: readonly string[] | null;
+  readonly autonomy: Autonomy;
+  readonly risk: Risk;
+  readonly steps: readonly {
+    readonly run: readonly string[];
+    readonly undo: readonly string[] | { readonly none: string };
+    readonly timeoutMs: number;
+  }[];
+  readonly checks: readonly { readonly run: readonly string[]; readonly timeoutMs: number }[];
+}
+
 export interface Config {
   /** File it was read from; null when there is none. */
   readonly file: string | null;
@@ -32,6 +50,8 @@ export interface Config {
   readonly notifyOnCritical: boolean;
   /** Types that may be fixed without asking; null: all (each fix's own autonomy decides). */
   readonly autoFixTypes: readonly ErrorType[] | null;
+  /** The owner's own fixes. Absent: none. */
+  readonly ownFixes?: readonly OwnFix[];
   /** `earned`: autonomy follows the ledger of each fix and service. Absent: as configured. */
   readonly trust?: 'configured' | 'earned';
   /** Absolute path of the state folder (0700). */

@@ -2,7 +2,7 @@
 // of docs/configuration.md and of the nearest-key hints. Descriptions here are that page's text.
 
 import * as z from 'zod';
-import { AUTONOMIES, ERROR_TYPES, FAMILIES, SEVERITIES, type Autonomy, type Family } from '../core/words.ts';
+import { AUTONOMIES, ERROR_TYPES, FAMILIES, RISKS, SEVERITIES, type Autonomy, type Family } from '../core/words.ts';
 import {
   address,
   argv,
@@ -19,6 +19,41 @@ import {
   url,
   whole,
 } from './fields.ts';
+
+const ownStep = z.strictObject({
+  run: argv.describe('Program and arguments, run in the service’s folder by its owner. Never a shell string.'),
+  undo: z
+    .union([argv, z.strictObject({ none: text.describe('Why nothing has to be taken back.') })], {
+      error: 'expected a command, or {none: why nothing has to be taken back}',
+    })
+    .describe('The command that takes it back, or `{none: reason}`.'),
+  timeout: duration.optional().describe('Default: `60s`.'),
+});
+
+const ownCheck = z.strictObject({
+  run: argv.describe('Ends with 0 when the failed operation works. It must fail before the fix.'),
+  timeout: duration.optional().describe('Default: `30s`.'),
+});
+
+const ownFix = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{2,59}$/, 'expected lower-case words with dashes')
+    .describe('Name in plans, history and `selfheal drill`.'),
+  title: text.describe('What it does, in a few words.'),
+  handles: z.array(z.enum(ERROR_TYPES)).min(1).describe('Error types it is asked about.'),
+  contains: text.optional().describe('Text that the error must contain. Default: any error of these types.'),
+  services: listOf(text, 'a list of services').optional().describe('Services it may be used on. Default: all.'),
+  autonomy: z
+    .enum(AUTONOMIES)
+    .optional()
+    .describe(
+      '`off`, `suggest`, `approve` or `auto`; `auto` holds once `selfheal drill` has passed. Default: `approve`.',
+    ),
+  risk: z.enum(RISKS).optional().describe('`safe`, `reversible` or `risky`. Default: `reversible`.'),
+  steps: z.array(ownStep).min(1).describe('Carried out in order; taken back in reverse when the proof fails.'),
+  checks: z.array(ownCheck).min(1).describe('What proves that the failed operation works again.'),
+});
 
 const selfHealing = z.strictObject({
   enabled: flag.optional().describe('Main switch. Off: nothing is watched and nothing is healed. Default: `true`.'),
@@ -219,6 +254,12 @@ export const fileSchema = z.strictObject({
     })
     .optional()
     .describe('The model gateway. Without this block there is none.'),
+  fixes: z
+    .array(ownFix)
+    .optional()
+    .describe(
+      'Your own fixes: commands with their way back and their proof. They are asked after those of the catalogue.',
+    ),
   rules: listOf(text, 'a list of files').optional().describe('YAML files with your own rules, relative to this file.'),
   severities: z
     .record(z.string(), z.enum(SEVERITIES))

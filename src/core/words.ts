@@ -64,6 +64,7 @@ export const FAMILIES = [
   'restore-permission',
   'quarantine-state',
   'patch-code',
+  'own-fix',
 ] as const;
 export type Family = (typeof FAMILIES)[number];
 

@@ -21,12 +21,18 @@ import { VALUE_KEYS, type Store } from '../store/contract.ts';
 import { openStore } from '../store/index.ts';
 import { sampleIncident } from './samples.ts';
 
+/** So long only deadlines sleep: they end by their signal. */
+const DEADLINE_MS = 60_000;
+
 /** Sleeping takes no time but counts as if it had. */
 export class LeapClock implements Clock {
   #now = Date.now();
   now = (): number => this.#now;
   monotonic = (): number => this.#now;
-  sleep = async (ms: number): Promise<void> => this.advance(ms);
+  sleep = async (ms: number, signal?: AbortSignal): Promise<void> => {
+    if (ms < DEADLINE_MS) return this.advance(ms);
+    await new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve(), { once: true }));
+  };
   advance(ms: number): void {
     this.#now += Math.max(0, ms);
   }

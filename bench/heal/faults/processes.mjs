@@ -252,7 +252,7 @@ export default [
       await clerk(w, { how: 'script' });
       w.config.services.store = { ...w.service, logs: ['logs/clerk.log'] };
       w.write('ask.py', ASK.replace('PORT', String(w.port)));
-      w.service.logs = ['logs/patient.log'];
+      w.service.logs = ['logs/patient.log', 'logs/jobs.log'];
       delete w.service.health;
       delete w.service.restart;
     },
