@@ -1,5 +1,5 @@
-// Builds dist/ from src/, then writes what is generated from the built code: the JSON Schema and the
-// configuration page. The old dist/ stays until the new one is whole: a running selfheal may still load from it.
+// Builds dist/ from src/, then writes what is generated from the built code: the JSON Schema, the
+// configuration page and the list of fixes. The old dist/ stays until the new one is whole: a running selfheal may still load from it.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -86,6 +86,8 @@ async function generate() {
   );
   writeIfNew('schema/selfheal.schema.json', `${JSON.stringify(configurationSchema(), null, 2)}\n`);
   writeIfNew('docs/configuration.md', configurationPage());
+  const { fixesPage } = await import(pathToFileURL(join(dist, 'fixes-page.js')).href);
+  writeIfNew('docs/fixes.md', fixesPage());
 }
 
 /** An unchanged file keeps its date, and a checkout that is not ours to write stays as it is. */

@@ -1,11 +1,13 @@
 // Breaks real small programs, lets the built selfheal heal them, and judges from outside.
 //
 //   node bench/heal/run.mjs [--only ID,ID] [--group NAME] [--kind heal] [--jobs 2] [--scale 1] [--json FILE] [--write] [--keep] [--list]
+//                           [--with FILE]
 //
-// `--scale` stretches the deadlines on a busy machine; `--write` writes docs/benchmark.md; `--keep` leaves the worlds.
+// `--scale` stretches the deadlines on a busy machine; `--with` takes the rows of what is not chosen from the JSON of an earlier run;
+// `--write` writes docs/benchmark.md; `--keep` leaves the worlds.
 // Exit code: 0 when everything went as it should, 1 otherwise, 2 for wrong usage.
 
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -18,6 +20,7 @@ const { values: options } = parseArgs({
     jobs: { type: 'string', default: '2' },
     scale: { type: 'string', default: '1' },
     json: { type: 'string' },
+    with: { type: 'string' },
     write: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
@@ -64,13 +67,21 @@ const rows = [];
 const waiting = [...chosen];
 const settings = { scale: Number(options.scale), keep: options.keep };
 await Promise.all(Array.from({ length: Math.max(1, Number(options.jobs)) }, work));
+const again = rows.length;
+if (options.with) {
+  const { rows: earlier } = JSON.parse(readFileSync(options.with, 'utf8'));
+  rows.push(...earlier.filter((row) => all.some((f) => f.id === row.id) && !chosen.some((f) => f.id === row.id)));
+}
 rows.sort((a, b) => all.findIndex((f) => f.id === a.id) - all.findIndex((f) => f.id === b.id));
 console.log(`\n${summaryTable(summarise(rows))}`);
 if (options.json) writeFileSync(options.json, `${JSON.stringify({ summary: summarise(rows), rows }, null, 1)}\n`);
 if (options.write) {
   const date = new Date().toISOString().slice(0, 10);
   const machine = `${cpus().length} cores, Node ${process.version}`;
-  writeFileSync(fileURLToPath(new URL('../../docs/benchmark.md', import.meta.url)), page(rows, { date, machine }));
+  writeFileSync(
+    fileURLToPath(new URL('../../docs/benchmark.md', import.meta.url)),
+    page(rows, { date, machine, again }),
+  );
 }
 process.exitCode = rows.every((row) => row.verdict === 'pass' || row.verdict === 'skipped') ? 0 : 1;
 
