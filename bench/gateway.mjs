@@ -155,7 +155,14 @@ async function main() {
       selfheal: await startGateway(children, folder, 'one', [{ name: 'good', port: good }]),
     };
     if (values.portkey) targets.portkey = await startPortkey(children, folder, good);
-    const run = (target, shape) =>
+    // Processor time per request: other load on the machine moves it less than the clock.
+    const run = async (target, shape) => {
+      const before = target.child ? ticksOf(target.child.pid) : 0;
+      const result = await measured(target, shape);
+      const spent = target.child ? ticksOf(target.child.pid) - before : 0;
+      return { ...result, cpuMs: (spent * 10) / (result.perSecond * (shape.seconds ?? Number(values.seconds))) };
+    };
+    const measured = (target, shape) =>
       ask(client, {
         port: target.port,
         path: '/v1/chat/completions',
@@ -215,6 +222,7 @@ function report(results, names) {
           : '';
       console.log(
         `  ${name.padEnd(9)} ${rate.toFixed(0).padStart(6)} /s  p50 ${median(rounds.map((r) => r.p50)).toFixed(2)} ms (added ${added.toFixed(2)}${share})` +
+          (by[name][0].cpuMs ? `  ${median(rounds.map((r) => r.cpuMs)).toFixed(3)} ms of processor` : '') +
           `  ${ratio('pipe')} x pipe  ${ratio('portkey')} x portkey${failed ? `  ${failed} FAILED` : ''}`,
       );
     }
@@ -335,6 +343,14 @@ function ask(worker, message) {
 
 function median(list) {
   return [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
+}
+
+/** Hundredths of a second that a process has worked. */
+function ticksOf(pid) {
+  const [, , ...fields] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, 'x x ')
+    .split(' ');
+  return Number(fields[11]) + Number(fields[12]);
 }
 
 function peakOf(pid) {
