@@ -191,11 +191,6 @@ function build(context: CliContext, done: (exit: number) => void): Command {
     .action((reason: string[]) =>
       run(async (c) => (await import('./decide.ts')).pause(c, reason.join(' '), options(pause))),
     );
-  const drill = command(
-    'drill [fix...]',
-    'rehearse fixes: your own on a copy of the service, others in worlds of their own',
-  );
-  drill.action((names: string[]) => run(async (c) => (await import('./drill.ts')).drill(c, names, options(drill))));
   const resume = command('resume', 'act again after a pause or an opened breaker');
   resume.action(() => run(async (c) => (await import('./decide.ts')).resume(c, options(resume))));
 
@@ -223,6 +218,11 @@ function build(context: CliContext, done: (exit: number) => void): Command {
     .option('--telegram-chat <id>', 'your user id; the token is read from TELEGRAM_BOT_TOKEN')
     .option('--telegram-api-root <url>', 'a Bot API server of your own')
     .action(() => run(async (c) => (await import('./init.ts')).init(c, options(init))));
+  const drill = command(
+    'drill [fix...]',
+    'rehearse fixes: your own on a copy of the service, others in worlds of their own',
+  );
+  drill.action((names: string[]) => run(async (c) => (await import('./drill.ts')).drill(c, names, options(drill))));
   const doctor = command('doctor', 'self-examination: is everything here that selfheal needs?');
   doctor.action(() => run(async (c) => (await import('./doctor.ts')).doctor(c, options(doctor))));
   const config = program
