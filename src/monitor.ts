@@ -40,7 +40,7 @@ export interface MonitorOptions {
   /** Gets every byte a supervised program writes, for a person who watches. */
   readonly echo?: (stream: 'stdout' | 'stderr', bytes: Uint8Array) => void;
   readonly clock?: Clock;
-  /** Called after every stored change of an incident. */
+  /** Called after every stored change of an incident. What it throws is logged. */
   readonly onChange?: (incident: Incident) => void;
 }
 
@@ -234,8 +234,8 @@ export class SelfHealingMonitor {
       store,
       clock,
       changed: async (changes) => {
-        for (const { incident } of changes) await this.#heard(incident, telling);
         base.fixer.wake();
+        for (const { incident } of changes) await this.#heard(incident, telling);
       },
       sight: (stream, lost) => {
         if (!lost && !blind.delete(stream)) return;
@@ -266,7 +266,11 @@ export class SelfHealingMonitor {
   }
 
   async #heard(incident: Incident, telling: Telling): Promise<void> {
-    this.#options.onChange?.(incident);
+    try {
+      this.#options.onChange?.(incident);
+    } catch (error) {
+      this.#log.error('onChange threw', { error, incident: incident.id });
+    }
     await telling.told(incident);
   }
 }
