@@ -41,11 +41,14 @@ export interface BaseOptions {
   /** Environment selfheal was started with: package indexes are pinned from it, supervised programs inherit it. */
   readonly environment: Environment;
   readonly clock?: Clock;
+  /** Opened by the caller. Default: opened here. */
+  readonly store?: Store;
 }
 
 /** Opens the store and puts the parts together. Nothing runs yet. Rejects with a `StoreError`. */
-export async function createBase({ config, environment, clock = systemClock }: BaseOptions): Promise<Base> {
-  const store = await openStore({ directory: config.state, clock });
+export async function createBase(options: BaseOptions): Promise<Base> {
+  const { config, environment, clock = systemClock } = options;
+  const store = options.store ?? (await openStore({ directory: config.state, clock }));
   const machine = createMachine({
     services: config.services,
     node: config.node,
