@@ -49,16 +49,14 @@ export interface BaseOptions {
   readonly clock?: Clock;
   /** Fixes of your own, made with `defineFix`, besides the catalogue and those of the configuration. */
   readonly fixes?: readonly Fix[];
+  /** Opened by the caller. Default: opened here. */
+  readonly store?: Store;
 }
 
 /** Opens the store and puts the parts together. Nothing runs yet. Rejects with a `StoreError`, or when a fix must not be loaded. */
-export async function createBase({
-  config,
-  environment,
-  clock = systemClock,
-  fixes: given = [],
-}: BaseOptions): Promise<Base> {
-  const store = await openStore({ directory: config.state, clock });
+export async function createBase(options: BaseOptions): Promise<Base> {
+  const { config, environment, clock = systemClock, fixes: given = [] } = options;
+  const store = options.store ?? (await openStore({ directory: config.state, clock }));
   const machine = createMachine({
     services: config.services,
     node: config.node,

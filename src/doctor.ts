@@ -162,7 +162,8 @@ async function store({ state }: Config): Promise<Finding[]> {
     name: 'store',
     state: 'problem',
     text: `${file}: ${what}`,
-    advice: 'the next start of `selfheal watch` sets it aside and begins anew; copies are in backups/',
+    advice:
+      'the next start of `selfheal watch` sets it aside in quarantine/ and heals nothing until `selfheal resume`; copies are in backups/',
   }));
 }
 

@@ -10,19 +10,29 @@ import type { Clock } from './core/clock.ts';
 import type { Incident } from './core/incident.ts';
 import { createGoodCopies } from './engine/good-copies.ts';
 import { Incidents } from './engine/incidents.ts';
-import { sweep } from './engine/sweep.ts';
+import { type Chore, HOUR_MS, KEEP_MS, sweep } from './engine/sweep.ts';
 import { createTelling, type Telling } from './engine/telling.ts';
 import { WatchFlow } from './engine/watch.ts';
 import { type GatewayWorker, startGatewayWorker } from './gateway-worker.ts';
 import type { Fix } from './fixes/contract.ts';
+import { systemClock } from './host/clock.ts';
 import { createSupervisor, type SupervisorControl } from './host/supervisor.ts';
 import type { Notifier } from './notifiers/contract.ts';
 import { createTelegramNotifier, createWebhookNotifier } from './notifiers/index.ts';
 import type { Operations } from './operations.ts';
 import { createJournalStarter } from './host/journal.ts';
 import { createSources } from './sources/index.ts';
-import { StoreError, VALUE_KEYS, type BlindStreams } from './store/contract.ts';
-import { lockDaemon, watchStore } from './store/index.ts';
+import { StoreError, VALUE_KEYS, type BlindStreams, type Store } from './store/contract.ts';
+import {
+  backUpStore,
+  dropBallast,
+  keepBallast,
+  lastBackUpAt,
+  lockDaemon,
+  openSoundStore,
+  pruneSnapshots,
+  watchStore,
+} from './store/index.ts';
 import { Teardown } from './teardown.ts';
 import { silentLog, type Log } from './telemetry/log.ts';
 
@@ -44,7 +54,7 @@ export interface MonitorOptions {
   /** Gets every byte a supervised program writes, for a person who watches. */
   readonly echo?: (stream: 'stdout' | 'stderr', bytes: Uint8Array) => void;
   readonly clock?: Clock;
-  /** Called after every stored change of an incident. */
+  /** Called after every stored change of an incident. What it throws is logged. */
   readonly onChange?: (incident: Incident) => void;
 }
 
@@ -117,9 +127,11 @@ export class SelfHealingMonitor {
     const config = await this.#configuration();
     const log = this.#log;
     await this.#lock(config);
-    const base = await createBase({ config, environment: this.#environment, ...this.#given() });
-    this.#teardown.add('store', () => base.store.close());
-    const { store, clock, machine } = base;
+    const clock = this.#options.clock ?? systemClock;
+    const store = await this.#store(config, clock);
+    const { fixes } = this.#options;
+    const base = await createBase({ config, environment: this.#environment, clock, store, ...(fixes && { fixes }) });
+    const { machine } = base;
     await store.setValue(VALUE_KEYS.services, config.services);
     await store.setValue(VALUE_KEYS.blind, {});
     this.#remember = (blind) => void store.setValue(VALUE_KEYS.blind, blind).catch(() => {});
@@ -147,6 +159,7 @@ export class SelfHealingMonitor {
           clock,
           keep: (service) => copies.look(service),
           problem: (message, error) => log.warn(message, { error }),
+          chores: upkeep(config.state, store, clock),
         },
         signal,
       ),
@@ -170,15 +183,25 @@ export class SelfHealingMonitor {
     };
   }
 
-  #given(): { clock?: Clock; fixes?: readonly Fix[] } {
-    const { clock, fixes } = this.#options;
-    return { ...(clock ? { clock } : {}), ...(fixes ? { fixes } : {}) };
-  }
-
   async #lock({ state }: Config): Promise<void> {
     const lock = await lockDaemon(state);
     if ('heldBy' in lock) throw new StoreError('locked', `selfheal already runs on ${state} as pid ${lock.heldBy.pid}`);
     this.#teardown.add('lock', () => lock.release());
+  }
+
+  /** A damaged store is set aside, loudly, and healing waits for a person; watching and asking go on. */
+  async #store({ state }: Config, clock: Clock): Promise<Store> {
+    const { store, moved } = await openSoundStore({ directory: state, clock });
+    this.#teardown.add('store', () => store.close());
+    if (moved.length > 0)
+      this.#log.error(
+        'the store was damaged and was set aside; nothing is healed until you look and `selfheal resume`',
+        {
+          moved,
+          copies: `${state}/backups`,
+        },
+      );
+    return store;
   }
 
   /**
@@ -278,11 +301,15 @@ export class SelfHealingMonitor {
       store,
       clock,
       changed: async (changes) => {
-        for (const { incident } of changes) await this.#heard(incident, telling);
         base.fixer.wake();
+        for (const { incident } of changes) await this.#heard(incident, telling);
       },
       sight: (stream, lost) => this.#sight(stream, lost),
-      problem: (message, error) => log.error(message, { error }),
+      problem: (message, error) => {
+        log.error(message, { error });
+        // Given up for the next try. It is put aside again once there is plenty of room.
+        if (error instanceof StoreError && error.code === 'full') dropBallast(config.state).catch(() => {});
+      },
     });
     const following = new Promise<void>((resolve) => {
       this.#flow('watching', clock, (signal) => flow.run(signal, resolve));
@@ -305,7 +332,34 @@ export class SelfHealingMonitor {
   }
 
   async #heard(incident: Incident, telling: Telling): Promise<void> {
-    this.#options.onChange?.(incident);
+    try {
+      this.#options.onChange?.(incident);
+    } catch (error) {
+      this.#log.error('onChange threw', { error, incident: incident.id });
+    }
     await telling.told(incident);
   }
+}
+
+const DAY_MS = 24 * HOUR_MS;
+
+/** How the store is looked after while the daemon runs. */
+function upkeep(state: string, store: Store, clock: Clock): readonly Chore[] {
+  const folder = { directory: state, clock };
+  return [
+    { otherwise: 'no room could be put aside', everyMs: 0, work: () => keepBallast(state) },
+    {
+      otherwise: 'old snapshots could not be removed',
+      everyMs: HOUR_MS,
+      work: () => pruneSnapshots(state, store, clock.now() - KEEP_MS),
+    },
+    {
+      otherwise: 'the store could not be copied',
+      everyMs: HOUR_MS,
+      // The age of the copies counts, not our own: a daemon that is started every night copies once a day too.
+      work: async () => {
+        if (clock.now() - (await lastBackUpAt(state)) >= DAY_MS) await backUpStore(folder);
+      },
+    },
+  ];
 }

@@ -1,6 +1,6 @@
 // What `init` writes: a selfheal.yaml with the answers and hints, and the bot's token into the .env beside it.
 
-import { appendFile, chmod, readFile } from 'node:fs/promises';
+import { appendFile, readFile, stat } from 'node:fs/promises';
 import { parseEnv } from 'node:util';
 import type { Secret } from '../config/secret.ts';
 import { isHttpUrl, parseAddress } from '../config/values.ts';
@@ -81,12 +81,14 @@ function telegramLines(telegram: Telegram | null): string[] {
   ];
 }
 
-/** Adds the token to an .env file that has none. Never changes what stands there; nobody else may read it afterwards. */
-export async function saveToken(file: string, token: Secret): Promise<'saved' | 'kept'> {
+/**
+ * Adds the token to an .env file that has none. Never changes what stands there. A file that is made here is its
+ * owner's alone; one that was there keeps its mode, because others may have to read it: `exposed` says that they can.
+ */
+export async function saveToken(file: string, token: Secret): Promise<'saved' | 'exposed' | 'kept'> {
   const text = await readFile(file, 'utf8').catch(() => '');
   if ('TELEGRAM_BOT_TOKEN' in parseEnv(text)) return 'kept';
   const gap = text === '' || text.endsWith('\n') ? '' : '\n';
   await appendFile(file, `${gap}TELEGRAM_BOT_TOKEN=${token.reveal()}\n`, { mode: 0o600 });
-  await chmod(file, 0o600);
-  return 'saved';
+  return ((await stat(file)).mode & 0o077) === 0 ? 'saved' : 'exposed';
 }

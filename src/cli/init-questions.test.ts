@@ -103,14 +103,16 @@ describe('a newcomer', () => {
 });
 
 describe('the token', () => {
-  it('goes into a file that only its owner can read, and never over another one', async () => {
+  it('goes into a file that only its owner can read, or into the one that is there, which keeps its mode', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'selfheal-init-'));
     try {
       const file = join(folder, '.env');
       await writeFile(file, 'DEBUG=1', { mode: 0o644 });
-      expect(await saveToken(file, new Secret(api.token))).toBe('saved');
+      expect(await saveToken(file, new Secret(api.token))).toBe('exposed');
       expect(await readFile(file, 'utf8')).toBe(`DEBUG=1\nTELEGRAM_BOT_TOKEN=${api.token}\n`);
-      expect((await stat(file)).mode & 0o777).toBe(0o600);
+      expect((await stat(file)).mode & 0o777).toBe(0o644);
+      expect(await saveToken(`${file}.own`, new Secret(api.token))).toBe('saved');
+      expect((await stat(`${file}.own`)).mode & 0o777).toBe(0o600);
       expect(await saveToken(file, new Secret('2:other'))).toBe('kept');
       expect(await readFile(file, 'utf8')).not.toContain('other');
     } finally {

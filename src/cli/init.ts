@@ -3,6 +3,7 @@
 
 import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
+import type { Secret } from '../config/secret.ts';
 import { filesMatching } from '../config/discover.ts';
 import { type CliContext, type CommonOptions, EXIT, type Exit, load, note, UsageError } from './context.ts';
 import { type Answers, healthYaml, restartYaml, saveToken, yamlOf } from './init-file.ts';
@@ -29,12 +30,17 @@ export async function init(context: CliContext, options: InitOptions): Promise<E
   if (answers === null) return EXIT.interrupted;
   if (existing !== null) await copyFile(file, `${file}.before`);
   await writeFile(file, yamlOf(answers), { mode: 0o600 });
-  if (answers.telegram?.token) await saveToken(join(dirname(file), '.env'), answers.telegram.token);
+  if (answers.telegram?.token) await keepToken(context, join(dirname(file), '.env'), answers.telegram.token);
   const config = await load(context, { ...options, config: file }, { lenient: true });
   if (options.json)
     await context.out.json({ file, services: config.services.map(({ name, logs }) => ({ name, logs })) });
   else for (const line of farewell(context, file, answers)) await context.out.line(line);
   return EXIT.ok;
+}
+
+async function keepToken(context: CliContext, file: string, token: Secret): Promise<void> {
+  if ((await saveToken(file, token)) === 'exposed')
+    note(context, `others may read ${file}, where the bot's token is now; if no service needs that: chmod 600 ${file}`);
 }
 
 /** Null when the person gave up. */

@@ -1,5 +1,6 @@
 // What is done now and then instead of at every line: good copies of configurations are kept and
-// proven, old rows are pruned, and the time of the cycle is stored so that a dead watcher shows.
+// proven, old rows are pruned, the store is looked after, and the time of the cycle is stored so that a dead watcher
+// shows. Whatever fails is reported and tried again at its next turn.
 
 import type { Config, ServiceConfig } from '../config/contract.ts';
 import type { Clock } from '../core/clock.ts';
@@ -12,33 +13,48 @@ export interface SweepDeps {
   /** Looks after the good copies of one service's configuration. */
   readonly keep: (service: ServiceConfig) => Promise<void>;
   readonly problem: (message: string, error: unknown) => void;
+  /** What else has its turn now and then. */
+  readonly chores: readonly Chore[];
 }
 
-const KEEP_MS = 30 * 86_400_000;
-const PRUNE_EVERY_MS = 3_600_000;
+export interface Chore {
+  /** What could not be done when it throws, for the log: `the store could not be copied`. */
+  readonly otherwise: string;
+  /** Milliseconds between two turns; the first is at once. No turn comes sooner than the next check. */
+  readonly everyMs: number;
+  readonly work: () => Promise<unknown>;
+}
 
-/** Runs a cycle at once and then every check interval, until the signal aborts. */
+/** What is over stays for thirty days. */
+export const KEEP_MS = 30 * 86_400_000;
+export const HOUR_MS = 3_600_000;
+
+/** Runs a cycle at once and then every check interval, until the signal aborts. Never rejects. */
 export async function sweep(deps: SweepDeps, signal: AbortSignal): Promise<void> {
   const { clock, store, config } = deps;
   const startedAt = clock.now();
-  let pruned = clock.monotonic();
+  const chores: readonly Chore[] = [
+    ...config.services.map((service) => ({
+      otherwise: `configuration of ${service.name} could not be looked after`,
+      everyMs: 0,
+      work: () => deps.keep(service),
+    })),
+    {
+      otherwise: 'the time of the cycle could not be stored',
+      everyMs: 0,
+      work: () => store.setValue(VALUE_KEYS.cycle, { startedAt, lastCycleAt: clock.now() }),
+    },
+    { otherwise: 'old rows could not be pruned', everyMs: HOUR_MS, work: () => store.prune(clock.now() - KEEP_MS) },
+    ...deps.chores,
+  ];
+  const doneAt = new Map<Chore, number>();
   while (!signal.aborted) {
-    await cycle(deps);
-    await store.setValue(VALUE_KEYS.cycle, { startedAt, lastCycleAt: clock.now() });
-    if (clock.monotonic() - pruned > PRUNE_EVERY_MS) {
-      pruned = clock.monotonic();
-      await store.prune(clock.now() - KEEP_MS);
+    for (const chore of chores) {
+      if (signal.aborted) return;
+      if (clock.monotonic() - (doneAt.get(chore) ?? Number.NEGATIVE_INFINITY) < chore.everyMs) continue;
+      doneAt.set(chore, clock.monotonic());
+      await chore.work().catch((error: unknown) => deps.problem(chore.otherwise, error));
     }
     await clock.sleep(config.checkIntervalMs, signal);
-  }
-}
-
-async function cycle(deps: SweepDeps): Promise<void> {
-  for (const service of deps.config.services) {
-    try {
-      await deps.keep(service);
-    } catch (error) {
-      deps.problem(`configuration of ${service.name} could not be looked after`, error);
-    }
   }
 }

@@ -166,4 +166,22 @@ describe('a watcher', () => {
     expect(counts(await store.incidents({}))).toEqual({ firstlib: 1, openlib: 1, lastlib: 1 });
     expect(flow.problems).toEqual(['source a failed and is opened again: Error: the file system was away']);
   });
+
+  it('counts nothing again when whoever hears of it throws', async () => {
+    const store = await open();
+    const flow = flowOn(store, {
+      changed: () => {
+        throw new Error('a listener of the embedder broke');
+      },
+    });
+    scratch.write('a.log', traceback('firstlib') + calm);
+    flow.run();
+    expect(await until(() => flow.problems.length > 0)).toBe(true);
+    appendFileSync(scratch.path('a.log'), traceback('lastlib') + calm);
+    expect(await until(async () => 'lastlib' in counts(await store.incidents({})))).toBe(true);
+    expect(counts(await store.incidents({}))).toEqual({ firstlib: 1, lastlib: 1 });
+    expect(new Set(flow.problems)).toEqual(
+      new Set(['what was stored could not be passed on: Error: a listener of the embedder broke']),
+    );
+  });
 });

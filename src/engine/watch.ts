@@ -48,7 +48,7 @@ export interface WatchFlowDeps {
   readonly incidents: Incidents;
   readonly store: Store;
   readonly clock: Clock;
-  /** After each commit, with what changed. Must not throw. */
+  /** After each commit, with what changed. What it throws is a `problem`, and changes nothing else. */
   readonly changed: (changes: readonly IncidentChange[]) => void | Promise<void>;
   /** A source went blind, sees again (`blind` null), or failed. Must not throw. */
   readonly sight: (source: string, blind: Blind | null) => void;
@@ -194,10 +194,10 @@ export class WatchFlow {
     const cursors = this.#cursors;
     this.#detections = [];
     this.#cursors = new Map();
+    let changes: readonly IncidentChange[] = [];
     try {
       const rows = [...cursors].map(([source, cursor]) => ({ source, cursor }));
-      const changes = await this.#deps.incidents.take(detections, rows);
-      if (changes.length) await this.#deps.changed(changes);
+      changes = await this.#deps.incidents.take(detections, rows);
     } catch (error) {
       // Keep what was read and try again: a full disk must not lose what is waiting.
       this.#detections = [...detections, ...this.#detections];
@@ -211,6 +211,16 @@ export class WatchFlow {
       await this.#deps.clock.sleep(RETRY_MS, signal);
     } finally {
       for (const resume of this.#drained.splice(0)) resume();
+    }
+    if (changes.length) await this.#tell(changes);
+  }
+
+  /** It is stored by now: whoever hears of it and fails must not make us store it again. */
+  async #tell(changes: readonly IncidentChange[]): Promise<void> {
+    try {
+      await this.#deps.changed(changes);
+    } catch (error) {
+      this.#deps.problem('what was stored could not be passed on', error);
     }
   }
 

@@ -447,6 +447,23 @@ describe('hands refuses', () => {
     expect([...third.locks.keys()]).toEqual(['path:/cells']);
   });
 
+  it('to go on with a plan while something it needs is in use, and writes nothing for each time it was asked', async () => {
+    const world = new World(healing);
+    await world.process('act', 8); // dies in the middle
+    const before = world.journal.length;
+    world.locks.clear();
+    world.locks.set('path:/cells', 'somebody else');
+    const reason = 'path:/cells is in use by somebody else';
+    for (const verb of ['recover', 'recover', 'undo'] as const)
+      expect(await world.process(verb)).toEqual({ kind: 'busy', reason });
+    const deps = world.deps({ pid: 77, startTicks: 77, boot: 'one' }, async () => {});
+    world.locks.clear();
+    const elsewhere = { ...deps, lockOnHost: async () => null };
+    expect(await runHands(elsewhere, 'p1', 'recover')).toMatchObject({ kind: 'busy' });
+    expect(world.journal).toHaveLength(before);
+    expect(await world.process('recover')).toMatchObject({ kind: 'finished' });
+  });
+
   it('to go on when it is paused between two steps', async () => {
     const world = new World(healing);
     const deps = world.deps({ pid: 1, startTicks: 1, boot: 'one' }, async () => {

@@ -6,7 +6,7 @@ import { EffectError, type Snapshot } from '../host/contract.ts';
 import { hindrance, objectionTo, pausedBy } from './authority.ts';
 import { checkAfter, checkBefore, evidenceOf, nothingToHeal } from './checking.ts';
 import { isOutstanding, lastClaim, planState, type Ending } from './journal.ts';
-import { claim, isAlive, lockAll } from './locking.ts';
+import { claim, isAlive, lockAll, obstacle, rivalAt } from './locking.ts';
 import { Session, textOf, type HandsAnswer, type HandsDeps, type HandsVerb } from './session.ts';
 import { goOnTakingBack, takeBack } from './undoing.ts';
 
@@ -62,6 +62,9 @@ async function takeUp(session: Session, verb: Exclude<HandsVerb, 'act'>): Promis
   const last = lastClaim(session.entries);
   if (known.name === 'acted' && verb === 'recover' && last && !(await isAlive(session.deps, last)))
     return { kind: 'acted', evidence: evidenceOf(known.checks) };
+  // Asked before the plan is claimed: a refusal that comes back every few seconds must leave nothing in the journal.
+  const hindered = (await rivalAt(session)) ?? (await obstacle(session));
+  if (hindered !== null) return { kind: 'busy', reason: hindered };
   const rival = await claim(session, verb);
   if (rival !== null) return { kind: 'busy', reason: rival };
   const inUse = await locked(session);

@@ -25,6 +25,30 @@ export async function lockAll(session: Session): Promise<string | null> {
   return null;
 }
 
+/** Who has what the plan needs, after a fair wait; null when nobody does. Looks only: nothing is taken, nothing written. */
+export async function obstacle(session: Session): Promise<string | null> {
+  const { clock, signal } = session.deps;
+  const end = clock.monotonic() + WAIT_MS;
+  for (;;) {
+    const found = await obstacleNow(session);
+    if (found === null || signal.aborted || clock.monotonic() >= end) return found;
+    await clock.sleep(POLL_MS, signal);
+  }
+}
+
+async function obstacleNow({ deps, plan }: Session): Promise<string | null> {
+  const { store, clock, lockOnHost } = deps;
+  const locks = await store.locks();
+  for (const resource of [...new Set(plan.resources)].sort()) {
+    const rivals = locks.filter((lock) => rivalOf(resource, [lock], lockOwner(plan.id), clock.now()) !== undefined);
+    for (const { owner } of rivals) if (!(await isForsaken(deps, owner))) return `${resource} is in use by ${owner}`;
+    const release = lockOnHost ? await lockOnHost(resource) : async () => {};
+    if (release === null) return `${resource} is in use by another selfheal on this host`;
+    await release();
+  }
+  return null;
+}
+
 /** Against daemons with a store of their own. What a dead process held is free again at once. */
 async function lockOneOnHost(session: Session, resource: string): Promise<string | null> {
   const { lockOnHost, clock, signal } = session.deps;
@@ -93,12 +117,18 @@ export async function isAlive({ probe, self }: HandsDeps, owner: Owner): Promise
   return (await probe.processes.usage(owner.pid))?.state !== 'Z';
 }
 
+/** The living process that has the plan; null when there is none. */
+export async function rivalAt({ deps, entries }: Session): Promise<string | null> {
+  const last = lastClaim(entries);
+  return last && (await isAlive(deps, last)) ? `process ${last.pid} is at it` : null;
+}
+
 /** Takes the plan for this process; the reason when somebody else has it. */
 export async function claim(session: Session, verb: string): Promise<string | null> {
-  const { deps, entries } = session;
-  const last = lastClaim(entries);
-  if (last && (await isAlive(deps, last))) return `process ${last.pid} is at it`;
-  const data = { ...deps.self, verb, generation: (last?.generation ?? 0) + 1 };
+  const rival = await rivalAt(session);
+  if (rival !== null) return rival;
+  const generation = (lastClaim(session.entries)?.generation ?? 0) + 1;
+  const data = { ...session.deps.self, verb, generation };
   try {
     await session.write('claimed', { step: -1, phase: 'claimed', data });
     return null;

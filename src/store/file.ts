@@ -1,7 +1,7 @@
 // One database file: made private, in WAL mode, checked, and brought to the schema of this program.
 // Several processes may open it at the same moment.
 
-import { chmod, mkdir, open, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, open, rm } from 'node:fs/promises';
 import { dirname, join, basename } from 'node:path';
 import { Kysely, Migrator, sql } from 'kysely';
 import type { Clock } from '../core/clock.ts';
@@ -23,21 +23,20 @@ export interface FileOptions {
   readonly synchronous: 'NORMAL' | 'FULL';
   readonly migrations: Migrations;
   readonly clock: Clock;
-  /** Examine the whole file when it was not closed cleanly the last time. */
+  /** Read every page first. */
   readonly verify: boolean;
 }
 
 /** Opens, checks and migrates. Throws `StoreError`: `newer-schema`, `corrupt`, `unreachable`, `locked`, `full`, `io`. */
 export async function openFile<Tables>(options: FileOptions): Promise<StoreFile<Tables>> {
   const { path } = options;
-  const unclean = await hasContent(`${path}-wal`);
   await makePrivate(path);
   const database = openDatabase(path);
   const { dialect, close } = dialectOf(database, path);
   const db = new Kysely<Tables>({ dialect });
   try {
     await prepare(database, options);
-    if (options.verify && unclean) verify(database, path);
+    if (options.verify) verify(database, path);
     await migrate(db, database, options);
   } catch (error) {
     close();
@@ -51,14 +50,6 @@ export async function openFile<Tables>(options: FileOptions): Promise<StoreFile<
       close();
     },
   };
-}
-
-/** A log that was not folded into its file: its last user died, or somebody else is using it now. */
-async function hasContent(path: string): Promise<boolean> {
-  return stat(path).then(
-    (status) => status.size > 0,
-    () => false,
-  );
 }
 
 /** Made empty with 0600 first: SQLite gives the `-wal` and `-shm` beside it the same mode. */
@@ -97,7 +88,10 @@ async function patiently(clock: Clock, work: () => void): Promise<void> {
 function verify(database: RawDatabase, path: string): void {
   const found = query(database, path, 'pragma integrity_check(5)').map((row) => String(Object.values(row)[0]));
   if (found.length === 1 && found[0] === 'ok') return;
-  throw new StoreError('corrupt', `${path} is damaged: ${found.join('; ')}. Run \`selfheal doctor\` to set it aside`);
+  throw new StoreError(
+    'corrupt',
+    `${path} is damaged: ${found.join('; ')}. The next start of \`selfheal watch\` sets it aside`,
+  );
 }
 
 /** Number of the schema a file has; 0 for a fresh one. */
@@ -155,6 +149,9 @@ export async function backupFile(path: string, label: string): Promise<string> {
     query(database, path, `vacuum into '${target.replaceAll("'", "''")}'`);
     await chmod(target, 0o600);
     return target;
+  } catch (error) {
+    await rm(target, { force: true }); // half a copy is none, and it takes room
+    throw error;
   } finally {
     database.close();
   }

@@ -20,8 +20,8 @@ import {
   keepBallast,
   lockDaemon,
   openStore,
+  openSoundStore,
   pruneSnapshots,
-  quarantineStore,
   runningDaemon,
   watchStore,
 } from './index.ts';
@@ -88,7 +88,7 @@ describe('the files of the store', () => {
     expect(tablesOf(join(directory, 'backups', backup as string))).toEqual(['a', 1]);
   });
 
-  it('are set aside when damaged, and acting is paused when the journal was lost', async () => {
+  it('are set aside when damaged, and acting is paused', async () => {
     const store = await openStore({ directory, clock });
     await store.saveIncident(anIncident('1'));
     for (let n = 0; n < 50; n += 1) await store.savePlan({ ...aPlan(`p${n}`), why: 'x'.repeat(2_000) });
@@ -98,9 +98,10 @@ describe('the files of the store', () => {
       'events.db': null,
       'journal.db': expect.stringContaining('damaged'),
     });
+    await expect(openStore({ directory, clock, verify: true })).rejects.toMatchObject({ code: 'corrupt' });
     await writeFile(join(directory, 'journal.db'), 'this is not a database'.repeat(100));
     await expect(openStore({ directory, clock })).rejects.toMatchObject({ code: 'corrupt' });
-    const { store: fresh, moved } = await quarantineStore({ directory, clock });
+    const { store: fresh, moved } = await openSoundStore({ directory, clock });
     expect(moved[0]).toMatch(/quarantine\/\d+-journal\.db$/);
     expect((await readFile(moved[0] as string, 'utf8')).startsWith('this is not')).toBe(true);
     expect(await fresh.value(VALUE_KEYS.pause)).toMatchObject({ by: 'selfheal' });

@@ -2,5 +2,14 @@
 
 export { lockDaemon, runningDaemon, startTicksOf, type DaemonInfo, type DaemonLock } from './daemon-lock.ts';
 export { watchStore, type StoreWatch } from './doorbell.ts';
-export { backUpStore, dropBallast, examineStore, keepBallast, pruneSnapshots, quarantineStore } from './keeping.ts';
+export {
+  backUpStore,
+  dropBallast,
+  examineStore,
+  keepBallast,
+  lastBackUpAt,
+  openSoundStore,
+  pruneSnapshots,
+  quarantineStore,
+} from './keeping.ts';
 export { openStore, type OpenOptions } from './open.ts';

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../core/clock.ts';
-import { VALUE_KEYS, type Pause, type Store } from './contract.ts';
+import { StoreError, VALUE_KEYS, type Pause, type Store } from './contract.ts';
 import { backupFile, damageOf } from './file.ts';
 import { EVENTS_FILE, JOURNAL_FILE, openStore } from './open.ts';
 
@@ -15,29 +15,43 @@ interface Folder {
 }
 
 /**
- * Moves damaged files (with their `-wal` and `-shm`) into `quarantine/` and opens a fresh store beside them.
- * When the journal was among them all acting is paused: nobody knows what was half done. Nothing is deleted.
+ * The store, for the daemon: every page is read first, and files that are damaged are set aside by `quarantineStore`.
+ * `moved` names what was; empty when all was sound. Throws what `openStore` throws, except `corrupt` that this mends.
  */
-export async function quarantineStore({
-  directory,
-  clock,
-}: Folder): Promise<{ readonly store: Store; readonly moved: readonly string[] }> {
+export async function openSoundStore(folder: Folder): Promise<Quarantined> {
+  try {
+    return { store: await openStore({ ...folder, verify: true }), moved: [] };
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== 'corrupt') throw error;
+    return quarantineStore(folder);
+  }
+}
+
+export interface Quarantined {
+  readonly store: Store;
+  /** Paths in `quarantine/`. */
+  readonly moved: readonly string[];
+}
+
+/**
+ * Moves damaged files (with their `-wal` and `-shm`) into `quarantine/` and opens a fresh store beside them. All acting
+ * is paused until a person resumes: nobody knows what was half done, or how often it was tried. Nothing is deleted.
+ */
+export async function quarantineStore({ directory, clock }: Folder): Promise<Quarantined> {
   const moved: string[] = [];
-  let journalLost = false;
   for (const file of [EVENTS_FILE, JOURNAL_FILE]) {
     if (!existsSync(join(directory, file)) || damageOf(join(directory, file)) === null) continue;
     moved.push(...(await setAside(directory, file, clock.now())));
-    journalLost ||= file === JOURNAL_FILE;
   }
   const store = await openStore({ directory, clock });
-  if (journalLost) await store.setValue(VALUE_KEYS.pause, lostJournal(clock.now()));
+  if (moved.length > 0) await store.setValue(VALUE_KEYS.pause, lostMemory(clock.now(), moved));
   return { store, moved };
 }
 
-const lostJournal = (at: number): Pause => ({
+const lostMemory = (at: number, moved: readonly string[]): Pause => ({
   by: 'selfheal',
   at,
-  reason: 'the journal was damaged and set aside: check by hand what was under way, then resume',
+  reason: `its memory was damaged and set aside (${moved[0]}): check by hand what was under way, then resume`,
 });
 
 async function setAside(directory: string, file: string, at: number): Promise<readonly string[]> {
@@ -72,12 +86,27 @@ export async function backUpStore({ directory, clock, keep = 7 }: Folder & { rea
   }
 }
 
-/** Only timed copies are counted; those made before a migration (`-vN-`) stay. */
+/** When the last whole copy was made, in epoch milliseconds; 0 when there is none. */
+export async function lastBackUpAt(directory: string): Promise<number> {
+  // The journal is copied last: when it is there, both are.
+  return (await timedCopies(join(directory, 'backups'), JOURNAL_FILE.replace('.db', '-')))[0]?.at ?? 0;
+}
+
 async function dropOldest(folder: string, prefix: string, keep: number): Promise<void> {
-  const numberOf = (name: string) => Number(name.slice(prefix.length, -'.db'.length));
-  const timed = (await readdir(folder)).filter((name) => name.startsWith(prefix) && Number.isFinite(numberOf(name)));
-  timed.sort((a, b) => numberOf(b) - numberOf(a));
-  for (const name of timed.slice(keep)) await rm(join(folder, name), { force: true });
+  for (const { name } of (await timedCopies(folder, prefix)).slice(keep)) await rm(join(folder, name), { force: true });
+}
+
+/** Newest first. Only timed copies are counted, not those made before a migration (`-vN-`), which stay. */
+async function timedCopies(
+  folder: string,
+  prefix: string,
+): Promise<readonly { readonly name: string; readonly at: number }[]> {
+  const names = existsSync(folder) ? await readdir(folder) : [];
+  return names
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => ({ name, at: Number(name.slice(prefix.length, -'.db'.length)) }))
+    .filter(({ at }) => Number.isFinite(at))
+    .sort((a, b) => b.at - a.at);
 }
 
 /**

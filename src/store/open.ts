@@ -21,13 +21,13 @@ export interface OpenOptions {
   /** The state folder; made with mode 0700 when it is missing, and narrowed to it when it is wider. */
   readonly directory: string;
   readonly clock: Clock;
-  /** Set by the daemon: reads every page first when the files were not closed cleanly. Default false. */
+  /** Set by the daemon at its start: reads every page of both files first. Default false. */
   readonly verify?: boolean;
 }
 
 /**
  * The store in `directory`. Several processes may have it open. Throws `StoreError`: `newer-schema` when a later
- * program wrote it, `corrupt` when a file is damaged (see `quarantineStore`), `unreachable`, `full`, `io`, `locked`.
+ * program wrote it, `corrupt` when a file is damaged (see `openSoundStore`), `unreachable`, `full`, `io`, `locked`.
  *
  * @example
  * const store = await openStore({ directory: '/var/lib/selfheal', clock });
