@@ -233,7 +233,8 @@ export class Framer {
   /** Lines that foreign records cut off from their report find back to it, when they can only be its own. */
   #resumes(open: Open, inner: string, cuts: number): boolean {
     // A head that only announced something may have its report torn off by one record, not by many.
-    if (!open.report) return cuts === 0 && this.#isLoud(open) && this.#mayAttach(open, inner);
+    if (!open.report)
+      return cuts === 0 && this.#isLoud(open) && awaitsReport(open.lines[0] ?? '') && this.#mayAttach(open, inner);
     return resumes(open.report, inner);
   }
 
@@ -246,7 +247,7 @@ export class Framer {
     if (!report || report.kind === 'v8' || report.kind === 'node' || inner.startsWith('Fatal Python')) return false;
     const first = open.lines[0] ?? '';
     if (/^(?:error|fatal|warning): /.test(inner) && !/\bgit\b|:\s*$/.test(first)) return false;
-    if (!this.#isLoud(open) && !announces(first)) return false;
+    if (!this.#isLoud(open) && !(open.level === 'none' ? announces(first) : /:\s*$/.test(first))) return false;
     open.report = report;
     open.reportAt = open.lines.length;
     return true;
@@ -425,6 +426,13 @@ function announces(first: string): boolean {
     /:\s*$|\b(?:exited with|exit (?:code|status)|exception|error|failed|failure|crashed|raised|rejection|traceback|abort)/i.test(
       first,
     )
+  );
+}
+
+/** What it says is not complete without a report: one that is torn off by another writer's line may be joined to it. */
+function awaitsReport(first: string): boolean {
+  return /:\s*$|\b(?:exited with|exit (?:code|status)|exception|crashed|raised|rejection|traceback|unhandled|uncaught)\b/i.test(
+    first,
   );
 }
 
