@@ -264,7 +264,8 @@ function readsAsLevel(c: Cursor, whole: string, word: string): boolean {
   if (AMBIGUOUS.test(word) && !/^\[.*\]$/.test(whole)) return word !== word.toUpperCase() && whole.endsWith(':');
   if (/[\]>)|:]$/.test(whole) || /^[<[(|]/.test(whole))
     return !(c.level !== undefined && word === word.toLowerCase() && whole.endsWith(':'));
-  if (word === word.toUpperCase()) return true;
+  // Behind level and logger the sentence has begun: `ERROR IN CONTACT WITH …`.
+  if (word === word.toUpperCase()) return c.level === undefined || c.logger === undefined;
   return (
     c.time !== undefined &&
     c.level === undefined &&

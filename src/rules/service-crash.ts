@@ -64,6 +64,7 @@ export default defineRules({
     {
       match: /[Ee]xited abnormally|restart of crashed service/,
       confidence: 0.87,
+      severity: 'high',
       fixable: false,
       because: 'a job has ended badly, or its own supervisor starts it again already',
     },
