@@ -5,7 +5,7 @@ import { type Detection, detectionRow } from '../core/detection.ts';
 import type { Facts } from '../core/facts.ts';
 import { redact } from '../core/redact.ts';
 import { oneLine } from '../core/visible.ts';
-import type { ErrorType } from '../core/words.ts';
+import type { ErrorType, Severity } from '../core/words.ts';
 import type { WhyAnswer } from '../operations.ts';
 import type { Rule } from '../rules/contract.ts';
 import { rules as catalogue } from '../rules/index.ts';
@@ -344,7 +344,7 @@ export class ErrorDetector {
     return {
       rule: rule.name,
       type: rule.type,
-      severity: pattern.severity ?? rule.severity,
+      severity: severityOf(pattern.severity ?? rule.severity, reading),
       confidence: best.confidence,
       fingerprint: fingerprintOf({
         type: rule.type,
@@ -392,6 +392,11 @@ export class ErrorDetector {
 function isTrusted({ rule, facts: matched }: Match, facts: Facts, reading: Reading): boolean {
   if (reading.suspicion !== null || !factsPass(matched, facts)) return false;
   return reading.voice !== 'calm' || WAITING.has(rule.type);
+}
+
+/** What a program calls fatal has ended it: never less than high. */
+function severityOf(severity: Severity, { record }: Reading): Severity {
+  return record.level === 'fatal' && (severity === 'medium' || severity === 'low') ? 'high' : severity;
 }
 
 const WAITING = new Set<ErrorType>(['rate_limit', 'quota_exhausted', 'provider_overloaded', 'api_error', 'timeout']);

@@ -196,3 +196,12 @@ describe('fingerprints', () => {
       expect(templateOf(text).template).toBe(template);
   });
 });
+
+it('a state of the world is one problem wherever it is met, an error of the code is not', () => {
+  const bare = (type: string, fn: string) =>
+    detector.scanText(traceback(() => type, fn)(luckOf(1)))[0]?.fingerprint.place;
+  expect(bare('TimeoutError', 'fetch')).toBe(bare('TimeoutError', 'send'));
+  expect(bare('IndexError: list index out of range', 'fetch')).not.toBe(
+    bare('IndexError: list index out of range', 'send'),
+  );
+});

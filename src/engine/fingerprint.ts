@@ -137,12 +137,24 @@ export interface FingerprintInput {
   readonly trace: Trace | undefined;
 }
 
+/** States of the world around the code: a bare `TimeoutError` is one problem, whichever call has met it. */
+const CONDITIONS: ReadonlySet<string> = new Set([
+  'timeout',
+  'rate_limit',
+  'provider_overloaded',
+  'quota_exhausted',
+  'out_of_memory',
+  'disk_full',
+  'too_many_files',
+]);
+
 /** The fingerprint of a problem. Pure: the same input gives the same hashes on every host and release. */
 export function fingerprintOf(input: FingerprintInput): Fingerprint {
   const { template } = templateOf(input.said);
   const words = input.identity ? input.identity.join('\u0001') : template;
   const kind = hash(`${FINGERPRINT_VERSION}\u0000${input.type}\u0000${words}`);
-  const place = input.identity === null && saysNothing(template) ? placeOf(input.trace) : null;
+  const isOfCode = input.identity === null && !CONDITIONS.has(input.type) && saysNothing(template);
+  const place = isOfCode ? placeOf(input.trace) : null;
   return {
     version: FINGERPRINT_VERSION,
     kind,

@@ -233,20 +233,22 @@ export class Framer {
   /** Lines that foreign records cut off from their report find back to it, when they can only be its own. */
   #resumes(open: Open, inner: string, cuts: number): boolean {
     // A head that only announced something may have its report torn off by one record, not by many.
-    if (!open.report) return cuts === 0 && this.#isLoud(open) && this.#mayAttach(open, inner);
+    if (!open.report)
+      return cuts === 0 && this.#isLoud(open) && awaitsReport(open.lines[0] ?? '') && this.#mayAttach(open, inner);
     return resumes(open.report, inner);
   }
 
   /** A trace or a tool's report hangs below the loud head that announces it. */
   #mayAttach(open: Open, inner: string): boolean {
-    if (open.report || !open.head || open.blanks > 1) return false;
-    // A line that is a JSON object holds its own stack.
-    if ((open.lines[0] ?? '').charCodeAt(open.from[0] ?? 0) === 0x7b) return false;
+    if (open.report || open.blanks > 1) return false;
+    if (!open.head && !REQUEST_FAILED.test(open.lines[0] ?? '')) return false;
+    // A line that is a JSON object or logfmt holds its own stack.
+    if (STRUCTURED.test((open.lines[0] ?? '').slice(open.from[0] ?? 0))) return false;
     const report = opens(inner);
     if (!report || report.kind === 'v8' || report.kind === 'node' || inner.startsWith('Fatal Python')) return false;
     const first = open.lines[0] ?? '';
     if (/^(?:error|fatal|warning): /.test(inner) && !/\bgit\b|:\s*$/.test(first)) return false;
-    if (!this.#isLoud(open) && !announces(first)) return false;
+    if (!this.#isLoud(open) && !(open.level === 'none' ? announces : awaitsReport)(first)) return false;
     open.report = report;
     open.reportAt = open.lines.length;
     return true;
@@ -274,7 +276,9 @@ export class Framer {
     const before = previous?.head ? (previous.lines[0] ?? null) : (previous?.before ?? null);
     if (previous) this.#setAside(lane, previous);
     const report = head ? null : (opens(inner) ?? (indented(inner) ? opens(inner.trimStart()) : null));
-    if (report) report.indent = inner.length - inner.trimStart().length;
+    // Frames are set in by nature; anything else that is set in was pasted so.
+    if (report && !(report.kind === 'frames' && isFrame(inner)))
+      report.indent = inner.length - inner.trimStart().length;
     const open: Open = {
       lane: name,
       order: this.#order++,
@@ -425,6 +429,21 @@ function announces(first: string): boolean {
     /:\s*$|\b(?:exited with|exit (?:code|status)|exception|error|failed|failure|crashed|raised|rejection|traceback|abort)/i.test(
       first,
     )
+  );
+}
+
+const STRUCTURED = /^(?:\{|(?:time|ts|level|lvl|msg|timestamp)=\S+ (?:\S+=.{0,200} )?(?:msg|message)=)/;
+
+/** Rails says how a request ended, and below it why. */
+const REQUEST_FAILED = /^Completed 5\d\d /;
+
+/**
+ * What the program itself says, not what it quotes, is not complete without a report: such a line may be calm, or
+ * another writer's line may stand between it and the report.
+ */
+function awaitsReport(first: string): boolean {
+  return /:\s*$|\b(?:exited with|exit (?:code|status)|exception|crashed|raised|rejection|traceback|unhandled|uncaught)\b/i.test(
+    first.replace(/"[^"]*"/g, '""'),
   );
 }
 

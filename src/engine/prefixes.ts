@@ -192,7 +192,7 @@ const STATUS = /^[1-5]\d\d +[A-Z][a-z]/;
 const LOGGER =
   /([A-Za-z_$][\w.$/@-]{0,100}?)(?:\.go:\d+\]|(?:\.\w{1,5})?:\d+\]?:? ?(?=-|:|\]| )|\s{0,40}:(?=\s|$)|(?=\s+(?:[-|—–]|>>)\s)|(?<=\b[a-z_]\w{0,30}(?:\.[a-z_]\w{0,30}){1,6})(?<!\.(?:com|org|net|io|dev|ai|app|co|py|js|ts|json|yaml|yml|log|conf|txt|md|example|local|service))(?= [A-Za-z])|(?=\s+\[[\w.= ,:-]*\]))/y;
 const NOT_LOGGER =
-  /(?:Error|Exception|Warning|Failure|Fault|Interrupt|Exit|Timeout)$|^(?:error|fatal|failed|failure|warning|hint|note|caused|cause|panic|exception|unable|cannot|could|fail|remote|npm|pip|git|connect|request|detail|context|statement|post|get|put|delete|patch|head|http|https|usage|traceback|abort|aborted)$/i;
+  /(?:Error|Exception|Warning|Failure|(?<!de)Fault|Interrupt|Exit|Timeout)$|^(?:error|fatal|failed|failure|warning|hint|note|caused|cause|panic|exception|unable|cannot|could|fail|remote|npm|pip|git|connect|request|detail|context|statement|post|get|put|delete|patch|head|http|https|usage|traceback|abort|aborted)$/i;
 /** What a unit of systemd is called names who broke, not who says it. */
 const UNIT = /\.(?:service|timer|socket|mount|slice|scope|target|path)$/;
 /** `ENOENT: no such file` names an errno, `ORA-00942: …` a code, and neither a logger. */
@@ -264,7 +264,8 @@ function readsAsLevel(c: Cursor, whole: string, word: string): boolean {
   if (AMBIGUOUS.test(word) && !/^\[.*\]$/.test(whole)) return word !== word.toUpperCase() && whole.endsWith(':');
   if (/[\]>)|:]$/.test(whole) || /^[<[(|]/.test(whole))
     return !(c.level !== undefined && word === word.toLowerCase() && whole.endsWith(':'));
-  if (word === word.toUpperCase()) return true;
+  // Behind level and logger the sentence has begun: `ERROR IN CONTACT WITH …`.
+  if (word === word.toUpperCase()) return c.level === undefined || c.logger === undefined;
   return (
     c.time !== undefined &&
     c.level === undefined &&

@@ -133,6 +133,36 @@ describe('one event is one record', () => {
     expect(rows([opener, INFO.trim(), frame, INFO.trim(), ...rest].join('\n'))).toEqual(['1-6 import_error']);
   });
 
+  it('a calm line that only speaks of errors, or quotes one, announces no traceback', () => {
+    const calm = ['no file, using defaults (not an error)', 'message: "ERROR pull failed"', 'error rate 0.0%'];
+    for (const text of calm) expect(rows(`${INFO.replace('tick', text)}${TRACEBACK}`)).toEqual(['2-5 import_error']);
+    expect(rows(`${INFO.replace('tick', 'startup raised:')}${TRACEBACK}`)).toEqual(['1-5 import_error']);
+  });
+
+  it('a word of the sentence behind level and logger is no second level', () => {
+    const [found] = detector.scanText('2026-01-05 10:00:00,100 ERROR [main] c.e.App: ERROR IN THE FIRST ROUND\n');
+    expect(found?.message).toBe('ERROR IN THE FIRST ROUND');
+  });
+
+  it('a line that holds its own stack takes none from the lines below', () => {
+    const line = String.raw`time=2026-01-05T10:00:00Z level=error msg="run failed" detail="ValueError: no\n"`;
+    expect(rows(`${line}\n${TRACEBACK}`)).toEqual([expect.stringMatching(/^1-1 /), '2-5 import_error']);
+  });
+
+  it('the end of an interpreter takes neither the next one nor what follows it', () => {
+    const end = `Fatal Python error: Segmentation fault\n\nCurrent thread 0x00007f0a88117a18 (most recent call first):\n  File "/srv/a/main.py", line 3 in work\n`;
+    expect(rows(`${end}${INFO}${end}${TRACEBACK}`)).toEqual([
+      '1-4 service_crash',
+      '6-9 service_crash',
+      '10-13 import_error',
+    ]);
+  });
+
+  it('a Java stack that a rotated log begins in the middle of is one', () => {
+    const rest = JAVA.split('\n').slice(2).join('\n');
+    expect(rows(rest)).toEqual(['1-4 api_error']);
+  });
+
   it('writers behind a carrier are kept apart', () => {
     const a = TRACEBACK.trim().split('\n');
     const b = a.map((line) => line.replaceAll('yaml', 'zlib2'));

@@ -3,7 +3,7 @@
 
 /** Where a report of several lines stands. `open` means its end has not been seen yet. */
 export interface Report {
-  readonly kind: 'python' | 'frames' | 'go' | 'v8' | 'node' | 'git' | 'npm' | 'json' | 'spring' | 'compiler';
+  readonly kind: 'python' | 'fatal' | 'frames' | 'go' | 'v8' | 'node' | 'git' | 'npm' | 'json' | 'spring' | 'compiler';
   /** True while more lines must come (a Python traceback without its last line). */
   open: boolean;
   /** Python: what may come next. */
@@ -26,6 +26,8 @@ const PY_JOINT = /^[ \t|]*(?:The above exception was the direct cause|During han
 const PY_LAST =
   /^(?!(?:INFO|DEBUG|WARNING|WARN|ERROR|CRITICAL|FATAL|TRACE|File|Traceback)\b[^.\w])[ \t|]*[A-Za-z_][\w.]{0,200}(?::(?:\s|$)|$|\(|(?:Error|Exception|Timeout|Exit|Interrupt|Expired) )/;
 const FATAL_PYTHON = /^Fatal Python error: /;
+const FATAL_PART =
+  /^(?:(?:Current thread|Thread) 0x[0-9a-f]+|Python runtime state: |<no Python frame>|Extension modules: |Current thread's C stack trace|Garbage-collecting)/;
 
 const FRAME =
   /^[ \t]+(?:at [\w$.<>[\]/*#@(`'\\-]|\.\.\. \d+ (?:more|common frames omitted)|--- End of |from \S+:\d+:in |\.\.\. \d+ )|^#\d+ [\s\S]{1,400}|^\s{0,8}\d{1,4}: (?:0x[0-9a-f]+|[\w<:])|^from \S+:\d+:in |^\S+\.(?:rb|slim|erb|haml):\d+:in |^\t\S+\.(?:go|s):\d+|^  thrown in \S|^PHP {1,4}\d{1,3}\. |^(?:PHP )?Stack trace:|^\[stacktrace\]|^\[previous exception\]|^[ \t]*"\} ?$|^--- End of inner|^ {1,8}---> |^ {1,4}\([\w.]+(?: [\w.]+)?\) \S+:\d+: /;
@@ -50,6 +52,7 @@ const GIT_PART =
   /^(?:Auto-merging |CONFLICT |Automatic merge failed|Merge conflict|error: |fatal: |hint: |warning: |remote: |Please,? |Aborting|Another git process|an editor opened|are terminated|remove the file manually|Updating [0-9a-f]|To [\w.@:/-]|From \S| ! \[|and the repository exists|Could not read from remote|branch |Cannot |You |Merge with strategy|stash|Your |Use |on the |could not apply|Resolve all|The |It is |No |run again|Set the environment|To add an exception|but the current|'|not something|\t)/;
 const GIT_OPENS =
   /^(?:\S{1,120}@\S{1,120}: Permission denied \(|Host key verification failed|remote: |CONFLICT \(|Auto-merging |Automatic merge failed|Updating [0-9a-f]{7,}\.\.|fatal: |error: (?:failed to push|Your local changes|The following untracked|cannot |Pulling is not|Committing is not|Merging is not|could not (?:apply|lock|read)|unable to |object file|loose object|insufficient|bad |unknown (?:option|switch)|pathspec|src refspec|remote |RPC failed|Entry )| ! \[(?:remote )?rejected\]|To (?:https?|ssh|git)[:@]|git (?:pull|push|clone|merge|rebase|fetch|checkout|stash|status|commit)\b)/;
+const GIT_ADVICE = /^(?:are terminated then try again\.$|remove the file manually to continue)/;
 const NPM_OPENS = /^npm (?:ERR!|error)/;
 const NPM_LOG = /^\d{1,6} error /;
 const SPRING_OPENS = /^\*{5,}$|^APPLICATION FAILED TO START/;
@@ -70,7 +73,7 @@ export function opens(text: string): Report | null {
   if (TRACEBACK.test(text)) return report('python', { open: true, expects: 'frames' });
   if (PY_FRAME.test(text)) return report('python', { open: true, expects: 'frames' });
   if (PY_JOINT.test(text)) return report('python', { open: true, expects: 'joint' });
-  if (FATAL_PYTHON.test(text)) return report('python', { expects: 'frames' });
+  if (FATAL_PYTHON.test(text)) return report('fatal');
   if (V8_OPENS.test(text)) return report('v8', { open: true });
   if (GO_OPENS.test(text) || RUST_OPENS.test(text)) return report('go');
   if (NODE_SITE.test(text)) return report('node', { open: true });
@@ -93,6 +96,8 @@ export function continues(state: Report, line: string): boolean {
   switch (state.kind) {
     case 'python':
       return python(state, text);
+    case 'fatal':
+      return fatal(state, text);
     case 'frames':
       return frames(state, text);
     case 'node':
@@ -104,7 +109,7 @@ export function continues(state: Report, line: string): boolean {
       if (text.startsWith('<--- Last few GCs')) return false;
       return V8_PART.test(text);
     case 'git':
-      return GIT_PART.test(text) || indented(text);
+      return git(state, text);
     case 'npm':
       return NPM_OPENS.test(text) || NPM_LOG.test(text);
     case 'spring':
@@ -126,6 +131,7 @@ export function resumes(state: Report, line: string): boolean {
   // A traceback that has ended goes on only where a joint says so.
   if (state.kind === 'python' && !state.open) return PY_JOINT.test(line) && continues(state, line);
   if (state.kind === 'git') return !indented(line) && continues(state, line);
+  if (state.kind === 'fatal') return PY_FRAME.test(line);
   return continues(state, line);
 }
 
@@ -177,6 +183,26 @@ function python(state: Report, text: string): boolean {
   if (state.expects === 'frames') return pythonLast(state, text);
   if (state.expects === 'fields' && /^[\w.[\]-]{1,200}$/.test(text)) return true;
   return CAUSE.test(text);
+}
+
+/** The interpreter's own end: why, then the stacks of all threads, innermost frame first, and nothing behind them. */
+function fatal(state: Report, text: string): boolean {
+  if (FATAL_PART.test(text)) {
+    state.odd = 1;
+    return true;
+  }
+  // What kept the interpreter from starting stands before the first stack.
+  return (
+    indented(text) ||
+    (state.odd === 0 && (PY_LAST.test(text) || text.startsWith('Python ')) && !FATAL_PYTHON.test(text))
+  );
+}
+
+/** Behind the advice that ends one failure of git, the next complaint is another's. */
+function git(state: Report, text: string): boolean {
+  if (state.odd > 0 && /^(?:error|fatal|warning): /.test(text)) return false;
+  if (GIT_ADVICE.test(text)) state.odd = 1;
+  return GIT_PART.test(text) || indented(text);
 }
 
 function pythonIndented(state: Report, text: string): boolean {

@@ -11,6 +11,8 @@ export default defineRules({
   name: 'api-error',
   type: 'api_error',
   severity: 'high',
+  // What a peer or the network does is waited out. Only what is wrong on this machine can be mended here.
+  fixable: false,
   patterns: [
     {
       match:
@@ -120,12 +122,12 @@ export default defineRules({
       match:
         /certificate has expired|certificate verify failed|CERTIFICATE_VERIFY_FAILED|unable to get local issuer certificate|unable to verify the first certificate|self[- ]signed certificate|SELF_SIGNED_CERT|UNABLE_TO_(?:VERIFY|GET)\w+|CERT_HAS_EXPIRED|ERR_TLS_CERT|x509: |PKIX path|SSL certificate problem|certificate (?:is )?(?:not trusted|expired|not yet valid|revoked)|tlsv?1 alert|wrong version number|SSL_do_handshake|SSL_ERROR_\w+|TLS handshake (?:failed|error)|[Hh]andshake failed|sslv3 alert|no alternative certificate subject name|[Hh]ostname(?:\/IP)? (?:does not match|mismatch)|remote error: tls: |unsupported protocol$|ssl3_get_record|SSL routines|Timeout during connect \(likely firewall problem\)|DNS problem: |Challenge failed for domain|Some challenges have failed|urn:ietf:params:acme:error/,
       confidence: 0.935,
-      fixable: false,
       because: 'TLS libraries and certificate clients',
     },
     {
       match: /terminated by other getUpdates request|Conflict: can't use getUpdates/,
       confidence: 0.96,
+      fixable: true,
       because: 'the Bot API allows one poller',
     },
     {

@@ -67,11 +67,11 @@ export default defineRules({
     },
     {
       match:
-        /Failed password for |Invalid user \S{0,40} from |Too many authentication failures|authentication failure;|Failed publickey for |Failed none for |maximum authentication attempts exceeded|Failed keyboard-interactive|check pass; user unknown|input_userauth_request: invalid user|Connection closed by (?:authenticating|invalid) user|Disconnected from authenticating user|Couldn't authenticate user|user unknown to the underlying authentication module/,
+        /Failed password for |Invalid user \S{0,40} from |Too many authentication failures|\b(?:\d{1,3} more )?authentication failures?;|Failed publickey for |Failed none for |maximum authentication attempts exceeded|Failed keyboard-interactive|check pass; user unknown|input_userauth_request: invalid user|Connection closed by (?:authenticating|invalid) user|Disconnected from authenticating user|Couldn't authenticate user|user unknown to the underlying authentication module|Authentication failed from \S{1,80} \(|(?:No more user authentication methods available\.?|Auth fail|Write failed: [^\n]{1,80}) \[preauth\]/,
       level: 'debug',
-      confidence: 0.95,
+      confidence: 0.955,
       severity: 'low',
-      because: 'sshd, login and PAM: somebody failed to log in here',
+      because: 'sshd, klogind, login and PAM: somebody failed to log in here',
     },
     {
       match:

@@ -18,6 +18,11 @@ export default defineRules({
       because: 'Go',
     },
     {
+      match: /Connection in use: \('?(?<host>[\d.]{0,15})'?, (?<port>\d{1,5})\)/,
+      confidence: 0.96,
+      because: 'gunicorn',
+    },
+    {
       match: /\bEADDRINUSE\b|\[?(?:Errno|WinError|winerror) (?:98|48|10048)\b/,
       confidence: 0.965,
       because: 'the errno as Node and Python name it',

@@ -57,9 +57,16 @@ export default defineRules({
     },
     {
       match:
-        /[Bb]ot crashed|[Cc]rash(?:ed|ing) (?:with|on|during|after|in|at|because)|[Uu]nexpected(?:ly)? (?:exit|termination|shut ?down|died|terminated)|[Ff]atal (?:error|exception)[^\n]{0,40}(?:shutting down|exiting|aborting|terminating)|[Ee]xited abnormally|[Ss]hutting down (?:due to|because of) (?:an? )?(?:fatal|error|exception|unhandled)|(?:failed|unable) to (?:start|restart) (?:the )?(?:service|server|daemon|container|gateway|worker|agent|bot|unit)\b|(?:aborted|killed|terminated|stopped) by (?:a )?signal\b|restart of crashed service|\bpanic(?:ked)?: (?:runtime error|assignment|send on|close of|all goroutines)|all goroutines are asleep|ELIFECYCLE|exit(?:ed)? (?:code|status) (?:134|137|139)\b/,
+        /[Bb]ot crashed|[Cc]rash(?:ed|ing) (?:with|on|during|after|in|at|because)|[Uu]nexpected(?:ly)? (?:exit|termination|shut ?down|died|terminated)|[Ff]atal (?:error|exception)[^\n]{0,40}(?:shutting down|exiting|aborting|terminating)|[Ss]hutting down (?:due to|because of) (?:an? )?(?:fatal|error|exception|unhandled)|(?:failed|unable) to (?:start|restart) (?:the )?(?:service|server|daemon|container|gateway|worker|agent|bot|unit)\b|(?:aborted|killed|terminated|stopped) by (?:a )?signal\b|\bpanic(?:ked)?: (?:runtime error|assignment|send on|close of|all goroutines)|all goroutines are asleep|ELIFECYCLE|exit(?:ed)? (?:code|status) (?:134|137|139)\b/,
       confidence: 0.87,
       because: 'usual wording',
+    },
+    {
+      match: /[Ee]xited abnormally|restart of crashed service/,
+      confidence: 0.87,
+      severity: 'high',
+      fixable: false,
+      because: 'a job has ended badly, or its own supervisor starts it again already',
     },
     {
       match:

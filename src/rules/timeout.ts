@@ -6,6 +6,8 @@ export default defineRules({
   name: 'timeout',
   type: 'timeout',
   severity: 'medium',
+  // Whoever waits for somebody else can only wait again. A service that itself no longer answers, or a lock left behind, can be mended.
+  fixable: false,
   patterns: [
     {
       on: 'exception',
@@ -55,13 +57,20 @@ export default defineRules({
         /Maximum execution time of \d+ seconds? exceeded|Lock wait timeout exceeded|execution expired|Rack::Timeout|WORKER TIMEOUT|Worker timeout|Task timed out after \d|Script timed out|Run time of job "[^"\n]{1,120}" was missed by|Killing process \d+ \S{1,80} with signal SIGKILL: timeout|State 'stop-sigterm' timed out|(?:start|stop) operation timed out|Job \S{1,120} timed out|Timed out waiting for device|event loop (?:is )?(?:blocked|stalled)|blocked for more than \d+ seconds/,
       level: 'info',
       confidence: 0.92,
+      fixable: true,
       because: 'PHP, Ruby, gunicorn, Lambda, schedulers, systemd and the kernel',
     },
     {
       match:
-        /\b(?:operation|request|query|connection|read|write|socket)[_ ]?(?:timed_out|timeout_error)\b|"?(?:code|type|reason)"?[:=] ?"?(?:timeout|timed_out|request_timeout)\b|session file locked \(timeout/i,
+        /\b(?:operation|request|query|connection|read|write|socket)[_ ]?(?:timed_out|timeout_error)\b|"?(?:code|type|reason)"?[:=] ?"?(?:timeout|timed_out|request_timeout)\b/i,
       confidence: 0.89,
       because: 'error codes of APIs and tools',
+    },
+    {
+      match: /session file locked \(timeout/i,
+      confidence: 0.89,
+      fixable: true,
+      because: 'an agent waits for a lock of its own that nobody may hold any more',
     },
     {
       match:

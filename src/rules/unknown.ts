@@ -49,7 +49,12 @@ export default defineRules({
       because: 'a line without a level that begins with the word',
     },
   ],
-  never: [/^self-?heal/i],
+  // A register of a machine's dump is no error, and a stranger who hangs up is none of ours.
+  never: [
+    /^self-?heal/i,
+    /\.{5,} ?\d+$|(?:^|\s)[a-z]+(?: [a-z]+){1,4}: 0x[0-9a-f]{8,16}$/,
+    /caught end of stream|likely client has closed/,
+  ],
   matches: [
     { text: '2026-01-05 10:00:00,123 ERROR [agent] could not finish the job' },
     {
@@ -66,6 +71,8 @@ export default defineRules({
     { text: '2026-01-05 10:00:00,123 INFO [agent] errors=0' },
     { text: '2026-01-05 10:00:00,123 INFO [chat] user: error?' },
     { text: '2026-01-05 10:00:00,123 WARNING [agent] deprecated option' },
+    { text: '2026-01-05 10:00:00,123 FATAL [core] branch trace enable...........0' },
+    { text: '2026-01-05 10:00:00,123 FATAL [core] link register value: 0x0000ab10' },
     { text: '2026-01-05 10:00:00,123 INFO [agent] the last run failed, this one did not' },
   ],
 });
