@@ -1,5 +1,5 @@
 // A configuration file is cut off, does not parse, has lost most of its keys, or has values nobody filled in: put the last copy
-// back with which the service ran. The broken file itself is kept beside it.
+// back with which the service ran. The broken file is kept beside it, or in the state folder when it may hold secrets.
 
 import { formatOf, type ConfigFormat } from '../core/config-format.ts';
 import type { Check, CheckResult, Step } from '../core/plan.ts';
@@ -128,6 +128,19 @@ export default defineFix({
       facts: { env: 'KEY_ONE' },
       type: 'config_error',
       expect: 'not-applicable',
+    },
+    {
+      given: 'a value of an environment file was never filled in',
+      world: async (kit) => {
+        await kit.write('.env', 'KEY_ONE=1\nREGION=eu\n');
+        await kit.goodCopy('.env');
+        await kit.write('.env', 'KEY_ONE=${KEY_ONE}\nREGION=eu\n');
+        await settled(kit, '.env');
+        kit.service({ health: { kind: 'command', argv: ['grep', '-q', 'KEY_ONE=1', '.env'] } });
+      },
+      facts: {},
+      type: 'config_error',
+      expect: ['write-file'],
     },
     {
       given: 'the owner has changed a value, and the service is healthy',
@@ -325,17 +338,19 @@ function reasonToAsk(service: ServiceFacts, { path, flaw, edited }: Mendable): r
     : [`${name} has other values of ${listed(edited)}, which would go`];
 }
 
-function stepFor({ path, good, status, sha256 }: Mendable): Step {
+function stepFor({ path, format, good, status, sha256 }: Mendable): Step {
   const name = path.slice(path.lastIndexOf('/') + 1);
+  // Beside an .env that git ignores, a copy under another name is one that `git add -A` takes, with its secrets.
+  const beside = format !== 'env';
   return {
     kind: 'write-file',
-    title: `write the good copy over ${path}; the present file is kept beside it`,
+    title: `write the good copy over ${path}; the present file is kept ${beside ? 'beside it' : "in selfheal's state folder"}`,
     undo: { kind: 'restore-snapshot' },
     path,
     content: { copy: good.copy.id },
     before: sha256,
     mode: status.mode,
-    keepAs: `${name}.selfheal-broken-{plan}`,
+    ...(beside ? { keepAs: `${name}.selfheal-broken-{plan}` } : {}),
   };
 }
 

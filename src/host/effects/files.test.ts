@@ -196,6 +196,15 @@ describe('write-file', () => {
     expect(await bench.probe()).toBe('unclear');
   });
 
+  it('says where the file that was there is kept, also when not beside it', async () => {
+    put('.env', 'broken');
+    const bench = writing({ path: '.env', content: { text: 'good' }, before: sha('broken') });
+    await bench.snapshot();
+    const kept = /what was there is kept as (\S+)$/.exec(await bench.apply())?.[1] ?? '';
+    expect(readFileSync(kept, 'utf8')).toBe('broken');
+    expect(readdirSync(project)).toEqual(['.env']);
+  });
+
   it('does not take back what somebody else wrote afterwards', async () => {
     put('config.json', 'broken');
     const bench = writing({ path: 'config.json', content: { text: 'good' }, before: sha('broken') });

@@ -65,7 +65,8 @@ export const writeFileEffect: Effect<WriteFileStep> = {
       tag: tagOf(context),
       ...(keepAs === null ? {} : { keepAs: Buffer.from(keepAs) }),
     });
-    return `wrote ${content.length} bytes to ${step.path}${keepAs ? `; what was there is kept as ${keepAs}` : ''}`;
+    const kept = keepAs ?? (before && join(context.snapshotDirectory, 'before'));
+    return `wrote ${content.length} bytes to ${step.path}${kept ? `; what was there is kept as ${kept}` : ''}`;
   },
 
   async probe(step, snapshot, context) {
