@@ -15,6 +15,7 @@ import { createTelling, type Telling } from './engine/telling.ts';
 import { WatchFlow } from './engine/watch.ts';
 import { type GatewayWorker, startGatewayWorker } from './gateway-worker.ts';
 import type { Fix } from './fixes/contract.ts';
+import { Flows } from './flows.ts';
 import { systemClock } from './host/clock.ts';
 import { createSupervisor, type SupervisorControl } from './host/supervisor.ts';
 import type { Notifier } from './notifiers/contract.ts';
@@ -22,7 +23,7 @@ import { createTelegramNotifier, createWebhookNotifier } from './notifiers/index
 import type { Operations } from './operations.ts';
 import { createJournalStarter } from './host/journal.ts';
 import { createSources } from './sources/index.ts';
-import { StoreError, VALUE_KEYS, type BlindStreams, type Store } from './store/contract.ts';
+import { StoreError, VALUE_KEYS, type Store } from './store/contract.ts';
 import {
   backUpStore,
   dropBallast,
@@ -65,11 +66,6 @@ export interface Ready {
   readonly gateway: string | null;
 }
 
-/** A flow that broke is begun again after this long; doubled up to the most. */
-const FLOW_PAUSE_MS = 1_000;
-const FLOW_PAUSE_MOST_MS = 60_000;
-/** One that has held this long is well again. */
-const FLOW_HOLDS_MS = 60_000;
 /** Longest wait for sources that never say that they follow: five seconds. */
 const READY_MS = 5_000;
 
@@ -86,9 +82,6 @@ export class SelfHealingMonitor {
   readonly #log: Log;
   readonly #teardown = new Teardown();
   readonly #stopping = new AbortController();
-  readonly #blind = new Map<string, BlindStreams[string]>();
-  /** Stores what is blind; set once there is a store. */
-  #remember: (blind: BlindStreams) => void = () => {};
   #operations: Operations | null = null;
 
   constructor(options: MonitorOptions = {}) {
@@ -134,7 +127,7 @@ export class SelfHealingMonitor {
     const { machine } = base;
     await store.setValue(VALUE_KEYS.services, config.services);
     await store.setValue(VALUE_KEYS.blind, {});
-    this.#remember = (blind) => void store.setValue(VALUE_KEYS.blind, blind).catch(() => {});
+    const flows = new Flows({ store, clock, log, teardown: this.#teardown, signal: this.#stopping.signal });
 
     const telling = this.#telling(base);
     base.listeners.problem = (message, error) => log.error(message, { error });
@@ -151,7 +144,7 @@ export class SelfHealingMonitor {
     this.#teardown.add('doorbell', () => ring.close());
 
     const copies = createGoodCopies({ store, files: machine.probe.files, git: machine.probe.git, clock });
-    this.#flow('good copies', clock, (signal) =>
+    flows.start('good copies', (signal) =>
       sweep(
         {
           config,
@@ -164,11 +157,11 @@ export class SelfHealingMonitor {
         signal,
       ),
     );
-    this.#flow('telling', clock, (signal) => telling.run(signal));
-    this.#flow('healing', clock, (signal) => base.fixer.run(signal));
-    await this.#watch(base, telling, supervisor);
+    flows.start('telling', (signal) => telling.run(signal));
+    flows.start('healing', (signal) => base.fixer.run(signal));
+    await this.#watch(base, flows, telling, supervisor);
     await supervisor.startAll();
-    this.#flow('supervisor', clock, (signal) => supervisor.serve(signal));
+    flows.start('supervisor', (signal) => supervisor.serve(signal));
     await this.#chat(base, this.#operations);
     return { pid: process.pid, dashboard: null, gateway: gateway?.url ?? null };
   }
@@ -202,41 +195,6 @@ export class SelfHealingMonitor {
         },
       );
     return store;
-  }
-
-  /**
-   * Runs beside everything else until the stop, and is waited for there. One that breaks stops nothing else: it is begun
-   * again, and until it has held for a minute `health` and `status` say so.
-   */
-  #flow(name: string, clock: Clock, run: (signal: AbortSignal) => Promise<void>): void {
-    const done = this.#keepUp(name, clock, run);
-    this.#teardown.add(name, () => done);
-  }
-
-  async #keepUp(name: string, clock: Clock, run: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    const { signal } = this.#stopping;
-    const source = `selfheal itself: ${name}`;
-    for (let pauseMs = FLOW_PAUSE_MS; !signal.aborted; pauseMs = Math.min(pauseMs * 2, FLOW_PAUSE_MOST_MS)) {
-      const held = new AbortController();
-      void clock.sleep(FLOW_HOLDS_MS, held.signal).then(() => !held.signal.aborted && this.#sight(source, null));
-      try {
-        return await run(signal);
-      } catch (error) {
-        this.#log.error('a flow broke and is begun again', { name, error });
-        this.#sight(source, { since: clock.now(), reason: error instanceof Error ? error.message : String(error) });
-      } finally {
-        held.abort();
-      }
-      await clock.sleep(pauseMs, signal);
-    }
-  }
-
-  /** Remembers what cannot be seen right now, for `health` and `status`. Null: it is seen again. */
-  #sight(source: string, lost: BlindStreams[string] | null): void {
-    if (!lost && !this.#blind.delete(source)) return;
-    if (lost) this.#blind.set(source, { since: lost.since, reason: lost.reason });
-    this.#log.warn(lost ? 'a source is blind' : 'a source sees again', { stream: source, reason: lost?.reason ?? '' });
-    this.#remember(Object.fromEntries(this.#blind));
   }
 
   #telling(base: Base): Telling {
@@ -284,7 +242,7 @@ export class SelfHealingMonitor {
     return supervisor;
   }
 
-  async #watch(base: Base, telling: Telling, supervisor: SupervisorControl): Promise<void> {
+  async #watch(base: Base, flows: Flows, telling: Telling, supervisor: SupervisorControl): Promise<void> {
     const { config, store, clock } = base;
     const { echo } = this.#options;
     const log = this.#log;
@@ -304,7 +262,7 @@ export class SelfHealingMonitor {
         base.fixer.wake();
         for (const { incident } of changes) await this.#heard(incident, telling);
       },
-      sight: (stream, lost) => this.#sight(stream, lost),
+      sight: (stream, lost) => flows.sight(stream, lost),
       problem: (message, error) => {
         log.error(message, { error });
         // Given up for the next try. It is put aside again once there is plenty of room.
@@ -312,7 +270,7 @@ export class SelfHealingMonitor {
       },
     });
     const following = new Promise<void>((resolve) => {
-      this.#flow('watching', clock, (signal) => flow.run(signal, resolve));
+      flows.start('watching', (signal) => flow.run(signal, resolve));
     });
     await Promise.race([following, clock.sleep(READY_MS, this.#stopping.signal)]);
   }
