@@ -20,7 +20,7 @@ import type { Probe } from '../host/contract.ts';
 import { createTelegramNotifier } from '../notifiers/index.ts';
 import type { WhyAnswer } from '../answers.ts';
 import { createOperations, type Operations } from '../operations.ts';
-import type { OutboxRow, Store } from '../store/contract.ts';
+import type { JournalEntry, OutboxRow, Store } from '../store/contract.ts';
 import { openStore } from '../store/index.ts';
 import { sampleDetection, sampleIncident } from './samples.ts';
 import { SwiftClock } from './swift-clock.ts';
@@ -144,7 +144,7 @@ export class OwnerRig {
       drills: [],
     });
     const planner = new Planner({ config, fixes: [fix], probe, store, clock, node: 'box', digest: sha256 });
-    const hands = (plan: string, verb: HandsVerb) => this.script.hands(plan, verb);
+    const hands = (plan: string, verb: HandsVerb) => this.#journalled(plan, verb);
     const fixer = (this.#fixer = new AutoFixer({ config, store, planner, hands, clock, owner: '1:1', changed }));
     this.operations = createOperations({
       config,
@@ -291,6 +291,19 @@ export class OwnerRig {
   /** Texts of the bot's messages, oldest first. */
   texts(chat?: number): readonly string[] {
     return this.api.sent(chat).map((message) => message.text);
+  }
+
+  /** The scripted hands, with the rows that real ones would leave. */
+  async #journalled(plan: string, verb: HandsVerb): Promise<HandsAnswer> {
+    const write = async (step: number, phase: JournalEntry['phase'], data: JournalEntry['data'] = {}) =>
+      void (await this.store.appendJournal({ plan, step, phase, at: this.clock.now(), data }));
+    if (verb === 'act') await write(-1, 'claimed');
+    const answer = await this.script.hands(plan, verb);
+    if (verb === 'act' && answer.kind === 'acted') await write(0, 'done');
+    if (answer.kind !== 'finished') return answer;
+    if (verb === 'undo') await write(0, 'undone');
+    await write(-1, 'finished', { outcome: answer.outcome });
+    return answer;
   }
 
   /** What the hands do unless the script says otherwise: everything works. */
