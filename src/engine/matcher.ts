@@ -5,7 +5,7 @@ import type { FactName } from '../core/facts.ts';
 import { LEVEL_ORDER, type MatchRule, type RulePattern } from './rule-set.ts';
 import { type Reading, type Utterance, type Voice, withoutQuotes } from './reading.ts';
 import { requiredOf } from './rule-set.ts';
-import { WordFinder } from './word-finder.ts';
+import { bare, WordFinder } from './word-finder.ts';
 
 /** A pattern that matched, with what it matched on. */
 export interface Match {
@@ -171,7 +171,7 @@ class Candidates {
     this.#finder = new WordFinder(this.#patterns.flatMap(({ pattern }) => requiredOf(pattern) ?? []));
     const byWord = new Map<string, number[]>(this.#finder.words.map((word) => [word, []]));
     for (const [at, { pattern }] of this.#patterns.entries())
-      for (const word of requiredOf(pattern) ?? []) byWord.get(word)?.push(at);
+      for (const word of requiredOf(pattern) ?? []) byWord.get(bare(word))?.push(at);
     this.#patternsOf = [...byWord.values()];
     this.#always = this.#patterns.flatMap(({ pattern }, at) => (requiredOf(pattern) === null ? [at] : []));
   }

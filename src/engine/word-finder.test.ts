@@ -44,6 +44,25 @@ describe('the word finder', () => {
     );
   });
 
+  it('counts a word in the form of `\\b429\\b` only where it stands alone, and escapes do not touch it', () => {
+    const finder = new WordFinder(['\\b429\\b', '\\bx-429\\b', 'x29']);
+    const found = (where: string) => finder.in(where).map((at) => finder.words[at]);
+    for (const where of ['429', 'code 429: no', 'say \\n429', 'a\\u00a0429', '\u001b[31m429\u001b[0m', 'é429é'])
+      expect(found(where), where).toEqual(['429']);
+    for (const where of ['4290', '1429', '_429', '26.429Z', 'a429 429a']) {
+      expect(found(where), where).toEqual([]);
+      expect(finder.next(where, 0), where).toBe(-1);
+    }
+    expect(found('x-4290 x-429')).toEqual(['x-429', '429']);
+    expect(finder.next('4290 X29 429', 0)).toBe(7);
+  });
+
+  it('counts a word anywhere when the list names it in both forms', () => {
+    const finder = new WordFinder(['\\b429\\b', '429']);
+    expect(finder.words).toEqual(['429']);
+    expect(finder.next('14290', 0)).toBe(3);
+  });
+
   it('takes one step for each character, however the text tries to lead it astray', () => {
     const finder = new WordFinder([`${'a'.repeat(400)}b`, `${'a'.repeat(399)}c`]);
     expect(finder.next('a'.repeat(3_000_000), 0)).toBe(-1);
@@ -58,6 +77,11 @@ describe('the first look', () => {
         expect(has(covering(words))).toBe(has(words));
       }),
     );
+  });
+
+  it('keeps a word that must stand alone beside longer ones that need not', () => {
+    expect(covering(['\\b429\\b', '429 too', 'http 429)'])).toEqual(['429 too', 'http 429)', '\\b429\\b']);
+    expect(covering(['\\b429\\b', '29'])).toEqual(['29']);
   });
 
   it('finds words and shapes in the order of their places', () => {

@@ -1,9 +1,19 @@
 // Finds all words of a list in one pass over a text, whatever their number: one step of a table per
 // character (Aho and Corasick, "Efficient string matching", CACM 1975). Linear time, for hostile text too.
 
+/** `\\b429\\b`: a word that counts only where no letter, digit or `_` touches it. */
+const ALONE = /^\\b(.+)\\b$/;
+
+/** The word itself, without the mark that it must stand alone. */
+export function bare(word: string): string {
+  return ALONE.exec(word)?.[1] ?? word;
+}
+
 /** Letters count without their case; only ASCII is folded, as regular expressions without `u` do it. */
 export class WordFinder {
   readonly words: readonly string[];
+  /** Lengths of the words that must stand alone; 0 for those that may stand anywhere. */
+  readonly #alone: Uint16Array;
   /** Column of each character; 0 for those that stand in no word. */
   readonly #columns = new Uint8Array(128);
   #width = 1;
@@ -17,9 +27,13 @@ export class WordFinder {
   readonly #found: Uint32Array;
   #search = 0;
 
-  /** Words of printable ASCII in lower case, none empty. */
+  /** Words of printable ASCII in lower case, none empty; those in the form `\\bword\\b` must stand alone. */
   constructor(words: readonly string[]) {
-    this.words = [...new Set(words)];
+    const given = new Set(words);
+    // What counts anywhere counts alone too.
+    const kept = [...given].filter((word) => bare(word) === word || !given.has(bare(word)));
+    this.words = kept.map(bare);
+    this.#alone = Uint16Array.from(kept, (word) => (bare(word) === word ? 0 : bare(word).length));
     for (const char of new Set(this.words.join(''))) this.#addColumn(char);
     const { states, ends } = this.#trie();
     const table = states.length < 65_536 ? Uint16Array : Uint32Array;
@@ -41,7 +55,7 @@ export class WordFinder {
     for (let at = from; at < text.length; at++) {
       const code = text.charCodeAt(at);
       state = next[state * width + (code < 128 ? (columns[code] as number) : 0)] as number;
-      if (ends[state] !== 0 || shorter[state] !== 0) return at;
+      if ((ends[state] !== 0 || shorter[state] !== 0) && this.#counts(state, text, at)) return at;
     }
     return -1;
   }
@@ -61,14 +75,27 @@ export class WordFinder {
       state = next[state * width + (code < 128 ? (columns[code] as number) : 0)] as number;
       for (let end = state; end !== 0; end = shorter[end] as number) {
         const word = ends[end] as number;
-        if (word === 0) continue;
-        // Whatever ends within a word that was found before was found with it.
-        if (this.#found[word - 1] === this.#search) break;
+        if (word === 0 || !this.#isWhole(word - 1, text, at)) continue;
+        if (this.#found[word - 1] === this.#search) continue;
         this.#found[word - 1] = this.#search;
         found.push(word - 1);
       }
     }
     return found;
+  }
+
+  /** True when one of the words that end in this state may stand where it does. */
+  #counts(state: number, text: string, at: number): boolean {
+    for (let end = state; end !== 0; end = this.#shorter[end] as number) {
+      const word = this.#ends[end] as number;
+      if (word !== 0 && this.#isWhole(word - 1, text, at)) return true;
+    }
+    return false;
+  }
+
+  #isWhole(word: number, text: string, at: number): boolean {
+    const length = this.#alone[word] as number;
+    return length === 0 || (!isLetter(text.charCodeAt(at + 1)) && isFree(text, at - length));
   }
 
   #addColumn(char: string): void {
@@ -115,3 +142,20 @@ export class WordFinder {
     }
   }
 }
+
+/** What a regular expression without `u` calls a word character. Beyond the end of a text stands none. */
+function isLetter(code: number): boolean {
+  return (
+    (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) || code === 0x5f || (code >= 0x61 && code <= 0x7a)
+  );
+}
+
+/** A letter before a word may be the end of an escape that is read as something else: a colour, `\\n`, `\\u00a0`. */
+function isFree(text: string, before: number): boolean {
+  const code = text.charCodeAt(before);
+  if (!isLetter(code) || code === COLOUR_END) return true;
+  return text.charCodeAt(before - 1) === BACKSLASH || text.startsWith('\\u', before - 5);
+}
+
+const COLOUR_END = 0x6d;
+const BACKSLASH = 0x5c;
