@@ -35,11 +35,12 @@ export class WordFinder {
     this.words = kept.map(bare);
     this.#alone = Uint16Array.from(kept, (word) => (bare(word) === word ? 0 : bare(word).length));
     for (const char of new Set(this.words.join(''))) this.#addColumn(char);
-    const { states, ends } = this.#trie();
-    const table = states.length < 65_536 ? Uint16Array : Uint32Array;
-    this.#next = new table(states.length * this.#width);
-    this.#ends = table.from(ends);
-    this.#shorter = new table(states.length);
+    const states = statesOf(this.words);
+    const table = states < 65_536 ? Uint16Array : Uint32Array;
+    this.#next = new table(states * this.#width);
+    this.#ends = new table(states);
+    this.#shorter = new table(states);
+    this.#grow();
     this.#link(states);
     this.#found = new Uint32Array(this.words.length);
   }
@@ -104,43 +105,55 @@ export class WordFinder {
     this.#columns[char.toUpperCase().charCodeAt(0)] = column;
   }
 
-  #trie(): { states: Map<number, number>[]; ends: number[] } {
-    const states: Map<number, number>[] = [new Map()];
-    const ends = [0];
+  /** One state for each beginning of a word; 0 is the state before any. */
+  #grow(): void {
+    let states = 1;
     for (const [at, word] of this.words.entries()) {
       let state = 0;
       for (let i = 0; i < word.length; i++) {
-        const column = this.#columns[word.charCodeAt(i)] as number;
-        let child = states[state]?.get(column);
-        if (child === undefined) {
-          child = states.push(new Map()) - 1;
-          ends.push(0);
-          states[state]?.set(column, child);
-        }
-        state = child;
+        const cell = state * this.#width + (this.#columns[word.charCodeAt(i)] as number);
+        if (this.#next[cell] === 0) this.#next[cell] = states++;
+        state = this.#next[cell] as number;
       }
-      ends[state] = at + 1;
+      this.#ends[state] = at + 1;
     }
-    return { states, ends };
   }
 
   /** Fills the table in the order of depth: what a state does not know, its longest proper suffix does. */
-  #link(states: readonly Map<number, number>[]): void {
+  #link(states: number): void {
+    const next = this.#next;
     const width = this.#width;
-    const suffix = new Uint32Array(states.length);
-    const queue = [0];
-    for (const state of queue) {
-      const row = state * width;
+    const suffix = new Uint32Array(states);
+    const queue = new Uint32Array(states);
+    for (let taken = 0, given = 1; taken < given; taken++) {
+      const state = queue[taken] as number;
       const own = suffix[state] as number;
-      if (state !== 0) this.#next.copyWithin(row, own * width, own * width + width);
       this.#shorter[state] = (this.#ends[own] !== 0 ? own : this.#shorter[own]) as number;
-      for (const [column, child] of states[state] as Map<number, number>) {
-        suffix[child] = state === 0 ? 0 : (this.#next[row + column] as number);
-        this.#next[row + column] = child;
-        queue.push(child);
+      for (let column = 1; column < width; column++) {
+        const cell = state * width + column;
+        const child = next[cell] as number;
+        const known = state === 0 ? 0 : (next[own * width + column] as number);
+        if (child === 0) next[cell] = known;
+        else {
+          suffix[child] = known;
+          queue[given++] = child;
+        }
       }
     }
   }
+}
+
+/** How many different beginnings the words have, with the empty one. */
+function statesOf(words: readonly string[]): number {
+  let states = 1;
+  let before = '';
+  for (const word of [...words].sort()) {
+    let common = 0;
+    while (common < word.length && word[common] === before[common]) common++;
+    states += word.length - common;
+    before = word;
+  }
+  return states;
 }
 
 /** What a regular expression without `u` calls a word character. Beyond the end of a text stands none. */
