@@ -221,15 +221,14 @@ export class ErrorDetector {
   /** Cuts a block into lines and hands each to the framer, with the answer of the cheap first look. */
   #split(state: StreamState, text: string, startByte: number): void {
     const now = this.#now();
-    const lowered = text.toLowerCase();
     let from = 0;
-    let hit = this.#ready.prefilter.next(lowered, 0);
+    let hit = this.#ready.prefilter.next(text, 0);
     for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', from)) {
       if (state.rest !== '' || end - from > LINE_KEPT) {
         this.#hold(state, text.slice(from, end), startByte + from);
         this.#endLine(state, startByte + end + 1);
       } else {
-        if (hit && hit.at < from) hit = this.#ready.prefilter.next(lowered, from);
+        if (hit && hit.at < from) hit = this.#ready.prefilter.next(text, from);
         const isHit = hit !== null && hit.at < end;
         this.#line(state, text.slice(from, end), startByte + from, startByte + end + 1, isHit, now);
       }
@@ -252,7 +251,7 @@ export class ErrorDetector {
 
   #endLine(state: StreamState, endByte = state.nextByte): void {
     if (state.rest === '' && state.cut === 0) return;
-    const hit = this.#ready.prefilter.next(state.rest.toLowerCase(), 0) !== null;
+    const hit = this.#ready.prefilter.next(state.rest, 0) !== null;
     const text = state.cut > 0 ? `${state.rest} [${state.cut} bytes cut]` : state.rest;
     state.rest = '';
     state.cut = 0;
@@ -281,9 +280,7 @@ export class ErrorDetector {
       return [...this.#detect(state), ...this.#exit(event)];
     }
     const hit =
-      this.#ready.prefilter.next(record.text.toLowerCase(), 0) !== null ||
-      record.level === 'error' ||
-      record.level === 'fatal';
+      this.#ready.prefilter.next(record.text, 0) !== null || record.level === 'error' || record.level === 'fatal';
     state.framer.pushEvent(record, hit, this.#now());
     return this.#detect(state);
   }

@@ -482,7 +482,8 @@ function isPipResult(open: Open, inner: string): boolean {
 
 /** The kernel tells of one shortage in many lines: from who asked, over what it saw, to whom it killed. */
 function isKernelDump(open: Open, inner: string): boolean {
-  if (!/invoked oom-killer|oom-kill:constraint/.test(open.lines[0] ?? '')) return false;
+  const first = open.lines[0] ?? '';
+  if (!first.includes('invoked oom-killer') && !first.includes('oom-kill:constraint')) return false;
   if (/oom_reaper: /.test(inner)) return true;
   const killed = open.lines.some((line) => /[Kk]ill(?:ed)? process \d/.test(line));
   return (

@@ -75,6 +75,9 @@ function worth(set: readonly string[] | null): number {
   return shortest === 0 ? 0 : Math.min(shortest, 14) * 4 - Math.log2(set.length);
 }
 
+/** Printable ASCII that means itself, as far as no repetition follows. As long as `LONGEST_EXACT`. */
+const RUN = /[A-Za-z0-9 _,:;!#%&'=@<>~`-]{1,48}(?![*+?{])/y;
+
 /** Reads the part of the regular-expression language that rules use. Anything else makes the node unknown. */
 class Parser {
   readonly #source: string;
@@ -95,8 +98,17 @@ class Parser {
   #sequence(): Info {
     let result: Info = NOTHING;
     while (this.#pos < this.#source.length && this.#peek() !== '|' && this.#peek() !== ')')
-      result = concat(result, this.#quantified());
+      result = concat(result, this.#run() ?? this.#quantified());
     return result;
+  }
+
+  /** Letters that nothing repeats, taken at once: most of a pattern is such. */
+  #run(): Info | null {
+    RUN.lastIndex = this.#pos;
+    const run = RUN.exec(this.#source)?.[0];
+    if (run === undefined) return null;
+    this.#pos += run.length;
+    return { exact: [run.toLowerCase()], whole: true, needed: null };
   }
 
   #quantified(): Info {

@@ -5,7 +5,7 @@ import type { FactName } from '../core/facts.ts';
 import { LEVEL_ORDER, type MatchRule, type RulePattern } from './rule-set.ts';
 import { type Reading, type Utterance, type Voice, withoutQuotes } from './reading.ts';
 import { requiredOf } from './rule-set.ts';
-import { WordFinder } from './word-finder.ts';
+import { bare, WordFinder } from './word-finder.ts';
 
 /** A pattern that matched, with what it matched on. */
 export interface Match {
@@ -149,8 +149,10 @@ function factsOf(pattern: RulePattern, groups: Readonly<Record<string, string | 
   return facts;
 }
 
-function textOf(reading: Reading): string {
-  return `${reading.utterances.map((one) => one.text).join('\n')}\n${reading.record.text}`;
+/** The text of a record and what it says besides: a JSON line is read without its escapes, a status gets a name. */
+function textOf({ record, utterances }: Reading): string {
+  const besides = utterances.flatMap(({ text }) => (record.text.includes(text) ? [] : [text]));
+  return besides.length === 0 ? record.text : `${record.text}\n${besides.join('\n')}`;
 }
 
 // ---------------------------------------------------------------- patterns whose words occur
@@ -168,10 +170,10 @@ class Candidates {
   constructor(rules: readonly MatchRule[]) {
     this.#rules = rules;
     this.#patterns = rules.flatMap((rule, at) => rule.patterns.map((pattern) => ({ rule: at, pattern })));
-    this.#finder = new WordFinder(this.#patterns.flatMap(({ pattern }) => requiredOf(pattern) ?? []));
+    this.#finder = new WordFinder(this.#patterns.flatMap(({ pattern }) => requiredOf(pattern) ?? []).map(bare));
     const byWord = new Map<string, number[]>(this.#finder.words.map((word) => [word, []]));
     for (const [at, { pattern }] of this.#patterns.entries())
-      for (const word of requiredOf(pattern) ?? []) byWord.get(word)?.push(at);
+      for (const word of requiredOf(pattern) ?? []) byWord.get(bare(word))?.push(at);
     this.#patternsOf = [...byWord.values()];
     this.#always = this.#patterns.flatMap(({ pattern }, at) => (requiredOf(pattern) === null ? [at] : []));
   }

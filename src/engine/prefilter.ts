@@ -1,7 +1,7 @@
 // The cheap first look: does a text hold any word that some rule needs? Everything else is passed over
 // without being decoded, joined or tried.
 
-import { WordFinder } from './word-finder.ts';
+import { bare, WordFinder } from './word-finder.ts';
 
 /** Finds the next place at or after `from` that makes its line worth reading; null when none does. */
 export interface Prefilter {
@@ -39,8 +39,9 @@ function shapeFinder(patterns: readonly RegExp[]): (text: string, from: number) 
   };
 }
 
-/** The words no other word of the list is part of. */
+/** The words no other word of the list is part of. A word that must stand alone says nothing of those it is part of. */
 export function covering(words: readonly string[]): readonly string[] {
-  const finder = new WordFinder(words);
-  return finder.words.filter((word) => finder.in(word).length === 1);
+  const anywhere = new WordFinder(words.filter((word) => bare(word) === word));
+  const alone = [...new Set(words)].filter((word) => bare(word) !== word && anywhere.in(bare(word)).length === 0);
+  return [...anywhere.words.filter((word) => anywhere.in(word).length === 1), ...alone];
 }

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { rules } from '../rules/index.ts';
 import { ErrorDetector } from './detector.ts';
 import { literalsOf } from './literals.ts';
+import type { MatchRule } from './rule-set.ts';
 import { covering, prefilterOf } from './prefilter.ts';
 import { WordFinder } from './word-finder.ts';
 
@@ -15,6 +16,24 @@ const text = fc.string({
   maxLength: 60,
 });
 const samples = rules.flatMap(({ matches, rejects }) => [...matches, ...rejects].map((sample) => sample.text));
+const stamp = fc.constantFrom(
+  '2026-01-05 00:00:01,429 - agent.loop - INFO - ',
+  'Jan  5 00:04:03 box-1 agent[4242]: agent.loop: ',
+  '2026-01-05T00:05:29.503Z DEBUG [io-7] agent.core: ',
+  '[2026-01-05 00:04:02] default.INFO: ',
+  'I0105 00:08:48.524000       6 prairie.go:113] ',
+  'time=2026-01-05T00:00:00.778Z level=info logger=agent.core msg=',
+  '',
+);
+const ordinary = fc
+  .tuple(
+    stamp,
+    fc.constantFrom('update handled in', 'GET /docs', 'read /opt/agent.config/', 'wrote', 'status', 'row'),
+    fc.constantFrom('', ' ', ': ', '='),
+    fc.constantFrom('200', '401', '402', '403', '429', '500', '503', '529', '4290', '1503', '5291'),
+    fc.constantFrom('', ' ', ' ms', ' rows', 'Z', ' 17 in 3 ms', '"'),
+  )
+  .map((parts) => parts.join(''));
 /** ASCII only: what regular expressions without `u` fold. */
 const folded = (from: string) => from.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
@@ -44,6 +63,25 @@ describe('the word finder', () => {
     );
   });
 
+  it('counts a word in the form of `\\b429\\b` only where it stands alone, and escapes do not touch it', () => {
+    const finder = new WordFinder(['\\b429\\b', '\\bx-429\\b', 'x29']);
+    const found = (where: string) => finder.in(where).map((at) => finder.words[at]);
+    for (const where of ['429', 'code 429: no', 'say \\n429', 'a\\u00a0429', '\u001b[31m429\u001b[0m', 'é429é'])
+      expect(found(where), where).toEqual(['429']);
+    for (const where of ['4290', '1429', '_429', '26.429Z', 'a429 429a']) {
+      expect(found(where), where).toEqual([]);
+      expect(finder.next(where, 0), where).toBe(-1);
+    }
+    expect(found('x-4290 x-429')).toEqual(['x-429', '429']);
+    expect(finder.next('4290 X29 429', 0)).toBe(7);
+  });
+
+  it('counts a word anywhere when the list names it in both forms', () => {
+    const finder = new WordFinder(['\\b429\\b', '429']);
+    expect(finder.words).toEqual(['429']);
+    expect(finder.next('14290', 0)).toBe(3);
+  });
+
   it('takes one step for each character, however the text tries to lead it astray', () => {
     const finder = new WordFinder([`${'a'.repeat(400)}b`, `${'a'.repeat(399)}c`]);
     expect(finder.next('a'.repeat(3_000_000), 0)).toBe(-1);
@@ -58,6 +96,11 @@ describe('the first look', () => {
         expect(has(covering(words))).toBe(has(words));
       }),
     );
+  });
+
+  it('keeps a word that must stand alone beside longer ones that need not', () => {
+    expect(covering(['\\b429\\b', '429 too', 'http 429)'])).toEqual(['429 too', 'http 429)', '\\b429\\b']);
+    expect(covering(['\\b429\\b', '29'])).toEqual(['29']);
   });
 
   it('finds words and shapes in the order of their places', () => {
@@ -77,6 +120,26 @@ describe('the first look', () => {
       const missed = lines.filter((line) => pattern.test(line) && !words.some((one) => folded(line).includes(one)));
       expect({ pattern: pattern.source, missed }).toEqual({ pattern: pattern.source, missed: [] });
     }
+  });
+
+  it('takes nothing away: who reads every line finds the same in any mix of samples and ordinary lines', () => {
+    const never = { exec: () => null, on: 'message', confidence: 0, required: null, byLevel: false } as const;
+    const pattern = { ...never, source: '', level: undefined, severity: undefined, fixable: false, facts: {} };
+    const everyLine: MatchRule = {
+      ...{ name: 'every-line', type: 'unknown', severity: 'low', never: [], identity: [] },
+      patterns: [{ ...pattern, constant: {}, because: 'it makes every line be read' }],
+    };
+    const quick = new ErrorDetector({ now: () => 0 });
+    const thorough = new ErrorDetector({ now: () => 0, userRules: [everyLine] });
+    fc.assert(
+      fc.property(fc.array(fc.oneof(fc.constantFrom(...samples), ordinary), { maxLength: 12 }), (lines) => {
+        const text = `${lines.join('\n')}\n`;
+        const told = (detector: ErrorDetector) =>
+          detector.scanText(text).map(({ rule, facts, record }) => ({ rule, facts, span: record.span }));
+        expect(told(quick)).toEqual(told(thorough));
+      }),
+      { numRuns: 150 },
+    );
   });
 
   it('lets the detector find the same whether it is asked line by line or at once', () => {

@@ -2,10 +2,15 @@
 
 import { defineRules } from './contract.ts';
 
-/** An access log prints the status behind a blank. */
-const SERVER_STATUSES = [500, 501, 502, 503, 504, 505, 507, 508, 511, 520, 521, 522, 523, 524, 525, 526, 527].map(
-  (code) => ` ${code}`,
-);
+const SERVER_STATUSES = [500, 501, 502, 503, 504, 505, 507, 508, 511, 520, 521, 522, 523, 524, 525, 526, 527];
+/** An access log prints the status behind the request in quotes. */
+const BEHIND_REQUEST = SERVER_STATUSES.map((code) => `" ${code} `);
+const BEHIND_PROTOCOL = SERVER_STATUSES.flatMap((code) => [...'0123456789'].map((version) => `${version} ${code} `));
+/** Development servers print it behind the path, and how long it took behind the status. */
+const BEHIND_PATH = SERVER_STATUSES.flatMap((code) => [
+  `completed ${code} `,
+  ...['in', '-', ...'0123456789'].map((next) => ` ${code} ${next}`),
+]);
 
 export default defineRules({
   name: 'api-error',
@@ -98,7 +103,7 @@ export default defineRules({
     },
     {
       match: /"HTTP\/\d(?:\.\d)? (?<status>5\d\d) [A-Z]/,
-      words: SERVER_STATUSES,
+      words: BEHIND_PROTOCOL,
       level: 'debug',
       confidence: 0.885,
       because: 'an HTTP client logs the answer to its own request',
@@ -106,14 +111,14 @@ export default defineRules({
     {
       // What stands in quotes is not ours: an access log's request is empty here.
       match: /"[^"\n]{0,2000}" (?<status>5\d\d) (?:\d{1,12}|-)(?:[ \n<]|$)/,
-      words: SERVER_STATUSES,
+      words: BEHIND_REQUEST,
       level: 'debug',
       confidence: 0.88,
       because: 'an access log: the service itself failed',
     },
     {
       match: /^(?:Completed (?<status>5\d\d) |(?:GET|POST|PUT|PATCH|DELETE) \/\S{0,500} (?<status2>5\d\d) (?:in|-|\d))/,
-      words: SERVER_STATUSES,
+      words: BEHIND_PATH,
       level: 'debug',
       confidence: 0.86,
       because: 'development servers of frameworks',

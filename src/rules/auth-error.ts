@@ -24,7 +24,7 @@ export default defineRules({
     {
       match:
         /(?:error[ _]?code|status(?:[ _]?code)?|http(?:\/\d(?:\.\d)?)?|response(?:[ _]?code)?|returned|answered|got|code|error)["'\\]{0,3}(?:\s?[:=]\s?|\s|\(){1,2}["'\\]{0,2}(?<status>401)\b/i,
-      words: ['401'],
+      words: ['\\b401\\b'],
       confidence: 0.92,
       because: 'a client prints status 401',
     },

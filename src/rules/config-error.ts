@@ -86,6 +86,7 @@ export default defineRules(
       },
       {
         match: / in (?<path>\/\S{1,300}\.conf|\/etc\/\S{1,300}?):(?<sourceLine>\d{1,6})$/,
+        words: ['.conf:', '/etc/', '\\/etc\\/'],
         confidence: 0.95,
         byLevel: true,
         because: 'nginx names the place in its configuration',

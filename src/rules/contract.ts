@@ -27,7 +27,8 @@ export interface Pattern {
   readonly byLevel?: boolean;
   /**
    * Words of which any text that `match` matches holds at least one, lower case. Default: worked out from `match`. Say
-   * them where a rarer word than the chosen one exists, since every line that holds one of them is read in full.
+   * them where a rarer word than the chosen one exists, since every line that holds one of them is read in full. A word
+   * in the form `\\b429\\b` counts only where it stands alone; use it where `match` asks for that too.
    */
   readonly words?: readonly string[];
   /** Facts that named groups of `match` give, when the group's name is not the fact's name. */

@@ -45,13 +45,13 @@ export default defineRules({
     {
       match:
         /(?:error[ _]?code|status(?:[ _]?code)?|http(?:\/\d(?:\.\d)?)?|response(?:[ _]?code)?|returned|answered|got|code|error)["'\\]{0,3}(?:\s?[:=]\s?|\s|\(){1,2}["'\\]{0,2}(?<status>403)\b/i,
-      words: ['403'],
+      words: ['\\b403\\b'],
       confidence: 0.9,
       because: 'a client prints status 403',
     },
     {
       match: /(?:\b|\()(?<status>403)["'\])]{0,2}[ :,-]{1,3}\(?(?:Forbidden|Client Error|PERMISSION_DENIED|Access)/i,
-      words: ['403'],
+      words: ['\\b403\\b'],
       confidence: 0.91,
       because: 'status line of 403',
     },

@@ -11,12 +11,13 @@ export default defineRules({
     {
       match:
         /(?:error[ _]?code|status(?:[ _]?code)?|http(?:\/\d(?:\.\d)?)?)["'\\]{0,3}(?:\s?[:=]\s?|\s|\(){1,2}["'\\]{0,2}(?<status>529)\b/i,
-      words: ['529'],
+      words: ['\\b529\\b'],
       confidence: 0.95,
       because: 'status 529',
     },
     {
       match: /"HTTP\/\d(?:\.\d)? (?<status>529)[ "]|\b(?<status2>529)[ :,-]{1,3}(?:Site is )?Overloaded/i,
+      words: ['\\b529\\b'],
       level: 'debug',
       confidence: 0.95,
       because: 'status line of 529',

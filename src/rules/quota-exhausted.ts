@@ -35,7 +35,7 @@ export default defineRules({
     {
       match:
         /(?:error[ _]?code|status(?:[ _]?code)?|http(?:\/\d(?:\.\d)?)?|Error)["'\\]{0,3}(?:\s?[:=]\s?|\s|\(){1,2}["'\\]{0,2}(?<status>402)\b/i,
-      words: ['402'],
+      words: ['\\b402\\b'],
       confidence: 0.94,
       because: 'a client prints status 402',
     },

@@ -17,20 +17,21 @@ export default defineRules({
     {
       match:
         /(?:error[ _]?code|status(?:[ _]?code)?|http(?:\/\d(?:\.\d)?)?|response(?:[ _]?code)?|errno|returned(?: an?)?(?: error)?|answered|request failed with|got|received|code)["'\\]{0,3}(?:\s?[:=]\s?|\s|\(){1,2}["'\\]{0,2}(?<status>429)\b/i,
-      words: ['429'],
+      words: ['\\b429\\b'],
       confidence: 0.92,
       because: 'a client prints the status of the answer',
     },
     {
       match:
         /(?:\b|\()(?<status>429)["'\])]{0,2}[ :,-]{1,3}(?:\(?too many requests|resource_exhausted|resource has been exhausted|client error|rate[ _-]?limit|you |this request would)/i,
-      words: ['429'],
+      words: ['\\b429\\b'],
       confidence: 0.93,
       because: 'status line of RFC 6585, section 4',
     },
     { match: /\((?:HTTP )?(?<status>429)\)/, confidence: 0.85, because: 'a status in brackets behind a message' },
     {
       match: /"HTTP\/\d(?:\.\d)? (?<status>429)[ "]|HTTP\/\d(?:\.\d)?"? (?<status2>429) (?:Too|\d|-|")/,
+      words: ['\\b429\\b'],
       level: 'debug',
       confidence: 0.94,
       because: 'HTTP clients and servers log each answer at a calm level',
