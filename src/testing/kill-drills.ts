@@ -204,12 +204,13 @@ const PUT_OFF_TRIES = 6;
 
 async function attempt(options: DrillKillOptions, stage: Stage, point: string | null): Promise<Attempt> {
   for (let tries = 1; ; tries += 1) {
-    const made = await attemptOnce(options, await stage.fresh(), point);
+    const made = await attemptOnce(options, stage, point);
     if (tries === PUT_OFF_TRIES || !/"kind":"(?:put-off|busy)"/.test(made.outcome)) return made;
   }
 }
 
-async function attemptOnce(options: DrillKillOptions, open: OpenDrill, point: string | null): Promise<Attempt> {
+async function attemptOnce(options: DrillKillOptions, stage: Stage, point: string | null): Promise<Attempt> {
+  const open = await stage.fresh();
   const { path, program } = options;
   const state = await mkdtemp(join(tmpdir(), 'selfheal-kill-'));
   const store = await openStore({ directory: state, clock: systemClock });
@@ -239,7 +240,7 @@ async function attemptOnce(options: DrillKillOptions, open: OpenDrill, point: st
     return {
       plan,
       before,
-      after: await settled(look),
+      after: await (stage.isRebuilt ? settled(look) : look()),
       outcome: answer !== 'killed' && answer.kind === 'finished' ? answer.outcome.kind : JSON.stringify(answer),
       reached,
       twice: intents.length - new Set(intents.map((entry) => entry.step)).size + Math.max(0, begun - restarts),
@@ -313,7 +314,7 @@ const SKIPPED =
   /(?:^|\/)__pycache__(?:\/|$)|(?:^|\/)[^/]*\.git\/(?:objects|logs|refs\/selfheal|packed-refs|gc\.log|COMMIT_EDITMSG|ORIG_HEAD|FETCH_HEAD)(?:\/|$)/;
 /** What the drills' services write themselves when they are started. */
 const BY_SERVICE = /(?:^|\/)(?:out\.log|service\.pid|bot\.pid)$/;
-/** Holds times of files: equal in meaning, not in bytes, in two runs. Its meaning is compared as \`git index\`. */
+/** Holds times of files: equal in meaning, not in bytes, in two runs. Its meaning is compared as `git index`. */
 const VARIES = /(?:^|\/)\.git\/index$/;
 /** Entries that only these steps have changed: processes that were started or ended, disposable files that went. */
 function touchedBy(steps: readonly Step[], root: string): (entry: string) => boolean {
@@ -393,33 +394,40 @@ function changes(before: Look, after: Look): Look {
   return new Map(treeDifferences(before, after).map((entry) => [entry, told(entry)]));
 }
 
-function rowOf(
-  { fix, drill, path }: DrillKillOptions,
-  point: string | null,
-  { before, after, outcome, reached, twice, hasNoWayBack }: Attempt,
-  reference: { readonly before: Look; readonly after: Look; readonly isRebuilt: boolean },
-): DrillKill {
-  const fromBefore = treeDifferences(before, after);
-  const fromPlanned = (
-    reference.isRebuilt
-      ? treeDifferences(changes(reference.before, reference.after), changes(before, after))
-      : treeDifferences(reference.after, after)
-  ).filter((entry) => !VARIES.test(entry) && !BY_SERVICE.test(entry));
-  const stray = fromBefore.filter((entry) => !hasNoWayBack(entry));
-  const isPlanned = path === 'act' && fromPlanned.length === 0;
-  const state =
-    isPlanned && outcome === 'fixed'
-      ? 'planned'
-      : fromBefore.length === 0
-        ? 'before'
-        : isPlanned
-          ? 'planned'
-          : stray.length === 0
-            ? 'kept'
-            : 'between';
-  const strays =
-    state === 'between'
-      ? [...stray.map((s) => `not as before: ${s}`), ...fromPlanned.map((s) => `not as planned: ${s}`)]
-      : [];
-  return { fix: fix.name, given: drill.given, path, point, outcome, state, twice, reached, stray: strays };
+interface Reference {
+  readonly before: Look;
+  readonly after: Look;
+  readonly isRebuilt: boolean;
+}
+
+function rowOf(options: DrillKillOptions, point: string | null, made: Attempt, reference: Reference): DrillKill {
+  const { fix, drill, path } = options;
+  const { outcome, reached, twice } = made;
+  const notBefore = treeDifferences(made.before, made.after);
+  const left = notBefore.filter((entry) => !made.hasNoWayBack(entry));
+  const notPlanned = fromPlanned(made, reference);
+  // What an unharmed run of `undo` ends with is no plan: there everything has to be as before.
+  const isPlanned = path === 'act' && notPlanned.length === 0;
+  const state = stateOf(outcome, isPlanned, notBefore.length === 0, left.length === 0);
+  const stray = [
+    ...left.map((entry) => `not as before: ${entry}`),
+    ...notPlanned.map((entry) => `not as planned: ${entry}`),
+  ];
+  const row = { fix: fix.name, given: drill.given, path, point, outcome, state, twice, reached };
+  return { ...row, stray: state === 'between' ? stray : [] };
+}
+
+/** A plan that only waits leaves everything as it was: then the outcome says which of both is meant. */
+function stateOf(outcome: string, isPlanned: boolean, isBefore: boolean, isKept: boolean): DrillKill['state'] {
+  if (isPlanned && (outcome === 'fixed' || !isBefore)) return 'planned';
+  if (isBefore) return 'before';
+  return isKept ? 'kept' : 'between';
+}
+
+/** Entries that are not as an unharmed run has left them. */
+function fromPlanned({ before, after }: Attempt, reference: Reference): readonly string[] {
+  const different = reference.isRebuilt
+    ? treeDifferences(changes(reference.before, reference.after), changes(before, after))
+    : treeDifferences(reference.after, after);
+  return different.filter((entry) => !VARIES.test(entry) && !BY_SERVICE.test(entry));
 }
