@@ -245,7 +245,9 @@ async function attemptOnce(options: DrillKillOptions, stage: Stage, point: strin
       reached,
       twice: intents.length - new Set(intents.map((entry) => entry.step)).size + Math.max(0, begun - restarts),
       hasNoWayBack: touchedBy(
-        plan.steps.filter((step, i) => step.undo.kind === 'none' && isOutstanding(states[i] as StepState)),
+        plan.steps.filter(
+          (step, i) => step.kind === 'wait' || (step.undo.kind === 'none' && isOutstanding(states[i] as StepState)),
+        ),
         open.world.root,
       ),
     };
@@ -318,7 +320,8 @@ const BY_SERVICE = /(?:^|\/)(?:out\.log|service\.pid|bot\.pid)$/;
 const VARIES = /(?:^|\/)\.git\/index$/;
 /** Entries that only these steps have changed: processes that were started or ended, disposable files that went. */
 function touchedBy(steps: readonly Step[], root: string): (entry: string) => boolean {
-  const isOfProcesses = steps.some((step) => step.kind === 'restart' || step.kind === 'end-process');
+  // Who is waited for ends by himself, whatever becomes of the plan.
+  const isOfProcesses = steps.some(({ kind }) => kind === 'restart' || kind === 'end-process' || kind === 'wait');
   const removed = steps.flatMap((step) => (step.kind === 'remove-files' ? step.files.map((file) => file.path) : []));
   return (entry) =>
     (isOfProcesses && (entry === 'processes' || BY_SERVICE.test(entry))) || removed.includes(join(root, entry));
@@ -338,7 +341,7 @@ async function lookAround(open: OpenDrill, store: Store, ran: readonly ProcessIn
 async function gitFacts(directory: string): Promise<readonly (readonly [string, string])[]> {
   const git = async (...argv: readonly string[]) =>
     (await sh('git', ['--no-optional-locks', '-C', directory, ...argv]).catch(() => ({ stdout: '' }))).stdout;
-  if (!(await readdir(directory)).includes('.git')) return [];
+  if (!(await readdir(directory).catch(() => [])).includes('.git')) return [];
   return [
     ['git head', await git('symbolic-ref', '-q', 'HEAD')],
     ['git refs', (await git('for-each-ref')).replace(/^.*refs\/selfheal\/.*\n/gm, '')],
