@@ -341,7 +341,8 @@ async function lookAround(open: OpenDrill, store: Store, ran: readonly ProcessIn
 async function gitFacts(directory: string): Promise<readonly (readonly [string, string])[]> {
   const git = async (...argv: readonly string[]) =>
     (await sh('git', ['--no-optional-locks', '-C', directory, ...argv]).catch(() => ({ stdout: '' }))).stdout;
-  if (!(await readdir(directory).catch(() => [])).includes('.git')) return [];
+  const names: readonly string[] = await readdir(directory).catch(() => []);
+  if (!names.includes('.git')) return [];
   return [
     ['git head', await git('symbolic-ref', '-q', 'HEAD')],
     ['git refs', (await git('for-each-ref')).replace(/^.*refs\/selfheal\/.*\n/gm, '')],
