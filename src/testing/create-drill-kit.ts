@@ -133,8 +133,8 @@ async function copyOf(path: string, service: string, number: number) {
     sha256: createHash('sha256').update(content).digest('hex'),
     mode: stats.mode & 0o7777,
     bytes: content.length,
-    savedAt: stats.mtimeMs,
-    provenAt: stats.mtimeMs,
+    savedAt: Math.floor(stats.mtimeMs),
+    provenAt: Math.floor(stats.mtimeMs),
   };
   return { copy, content };
 }

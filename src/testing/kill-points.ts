@@ -208,18 +208,20 @@ async function worldOf(
   };
 }
 
-async function callProgram(
+/** Calls the compiled *hands* once; `point` is the boundary at which it kills itself. */
+export async function callProgram(
   program: string,
   state: string,
   plan: string,
   verb: HandsVerb,
   point: string | null,
+  environment: Readonly<Record<string, string>> = { SELFHEAL_PATIENCE_MS: '0' },
 ): Promise<HandsAnswer | 'killed'> {
   const env = {
     PATH: process.env['PATH'] ?? '',
     SELFHEAL_TEST: '1',
     SELFHEAL_FAILPOINT: `${point ?? ''}:kill`,
-    SELFHEAL_PATIENCE_MS: '0',
+    ...environment,
     // Calls are counted per thread: one thread makes the count mean the same each time.
     UV_THREADPOOL_SIZE: '1',
   };
@@ -247,11 +249,12 @@ const NO_SERVICE: Omit<ServiceFacts, 'directory'> = {
   settleMs: 0,
 };
 
-function planOf(steps: readonly Step[], checks: readonly Check[]): Plan {
+/** A plan that may run at once. */
+export function planOf(steps: readonly Step[], checks: readonly Check[], service = 'agent'): Plan {
   const plan = {
     id: 'plan-1',
     incident: '1',
-    service: 'agent',
+    service,
     node: 'host',
     fix: 'kill-points',
     family: 'restore-config',
@@ -265,7 +268,7 @@ function planOf(steps: readonly Step[], checks: readonly Check[]): Plan {
     risk: 'reversible',
     scope: 'service',
     restart: 'none',
-    resources: ['service:agent'],
+    resources: [`service:${service}`],
     decision: { verdict: 'run', autonomy: 'auto', reason: 'a test' },
     createdAt: Date.now(),
     expiresAt: Date.now() + 3_600_000,
