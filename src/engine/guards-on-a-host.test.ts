@@ -4,9 +4,8 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Fix } from '../fixes/contract.ts';
-import { lockOnHost } from '../host/host-lock.ts';
 import { PAUSE_FILE, VALUE_KEYS } from '../store/contract.ts';
-import { lockDaemon } from '../store/index.ts';
+import { lockDaemon, lockOnHost } from '../store/index.ts';
 import { BROKEN, HealRig, type HealRigOptions } from '../testing/heal-rig.ts';
 
 const HOUR_MS = 3_600_000;

@@ -56,7 +56,7 @@ export async function runningDaemon(directory: string): Promise<DaemonInfo | nul
 }
 
 /** An open connection that holds the lock; null when somebody else does. */
-function take(path: string, strength: 'exclusive' | 'shared'): RawDatabase | null {
+export function take(path: string, strength: 'exclusive' | 'shared'): RawDatabase | null {
   const database = openDatabase(path);
   try {
     // Long enough to outlast somebody who only looks who is running.

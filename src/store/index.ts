@@ -1,6 +1,7 @@
 // What the rest of selfheal takes from the store besides its contract.
 
 export { lockDaemon, runningDaemon, startTicksOf, type DaemonInfo, type DaemonLock } from './daemon-lock.ts';
+export { lockOnHost } from './host-lock.ts';
 export { watchStore, type StoreWatch } from './doorbell.ts';
 export {
   backUpStore,
