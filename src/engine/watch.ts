@@ -75,6 +75,8 @@ export class WatchFlow {
   #mark = 0;
   /** By source, in the order in which they were read. */
   readonly #held = new Map<string, Held[]>();
+  /** By source: where reading goes on when it is opened again. */
+  readonly #readTo = new Map<string, Cursor>();
   /** `record.source` → the source it is read by. */
   readonly #readBy = new Map<string, string>();
 
@@ -104,14 +106,13 @@ export class WatchFlow {
 
   /** A source that breaks is opened again, where it broke: a watcher must never die in silence. */
   async #follow(source: Source, signal: AbortSignal, ready: () => void): Promise<void> {
-    let cursor: Cursor | null = null;
     while (!signal.aborted) {
       try {
         // What was read but is not stored yet is still in our hands, and must not be read again.
-        cursor ??= await this.#deps.store.cursor(source.id);
+        const cursor = this.#readTo.get(source.id) ?? (await this.#deps.store.cursor(source.id));
         for await (const item of source.open({ cursor, signal, clock: this.#deps.clock, ready })) {
           this.#take(source, item);
-          cursor = item.cursor ?? cursor;
+          if (item.cursor) this.#readTo.set(source.id, item.cursor);
           if (this.#detections.length > WAITING_CAP) await this.#drain();
         }
         if (source.finite) return ready();
