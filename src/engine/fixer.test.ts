@@ -281,9 +281,9 @@ describe('the flow of healing', () => {
     expect((await store.incident(id))?.outcome?.kind).toBe('rolled-back');
   });
 
-  it('closes what a person was called for and was not seen for a day', async () => {
+  it('closes what a person was called for and was not seen for a week', async () => {
     const id = await incident({ state: { name: 'needs-human', reason: 'r', at: clock.now() } });
-    clock.advance(25 * 3_600_000);
+    clock.advance(8 * 24 * 3_600_000);
     await runUntil(fixer(), async () => (await state(id)) === 'resolved');
     expect(calls).toEqual([]);
   });

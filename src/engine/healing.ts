@@ -73,8 +73,8 @@ const TRIES_TO_SAVE = 8;
 export const BEGUN: readonly IncidentStateName[] = ['healing', 'verifying'];
 /** A line of the old process may be read this much after the step that ended it: that is no recurrence. */
 const LATE_LINES_MS = 700;
-/** What a person was called for and has not been seen for a day is over. */
-const FORGOTTEN_MS = 24 * 3_600_000;
+/** What a person was called for and has not been seen for a week is over. */
+const FORGOTTEN_MS = 7 * 24 * 3_600_000;
 
 /** A plan that somebody has begun, and its incident. */
 export interface OpenPlan {
@@ -159,13 +159,13 @@ export class Healing {
     return found;
   }
 
-  /** Closes what a person was called for and was not seen for a day. */
+  /** Closes what a person was called for and was not seen for a week. */
   async closeForgotten(): Promise<void> {
     const { store, clock } = this.#deps;
     const at = clock.now();
     for (const { id, lastSeen } of await store.incidents({ states: ['needs-human'], limit: 1_000 })) {
       if (at - lastSeen <= FORGOTTEN_MS) continue;
-      const reason = 'it was not seen for a day';
+      const reason = 'it was not seen for a week';
       await this.#change(id, { kind: 'cleared', at, by: 'itself', reason, cause: null, outcome: null }, null);
     }
   }

@@ -150,13 +150,10 @@ describe('calling hands', () => {
     expect(intents).toHaveLength(1);
   });
 
-  it('refuses while the pause file lies in the state folder', async () => {
+  it('does nothing while the pause file lies in the state folder', async () => {
     await store1();
     await writeFile(join(root, 'state/DISABLED'), '');
-    expect(await call('act')).toMatchObject({
-      kind: 'finished',
-      outcome: { kind: 'refused', reason: /paused by the file/ },
-    });
+    expect(await call('act')).toMatchObject({ kind: 'put-off', reason: /paused by the file/ });
     await expect(readFile(world('made'))).rejects.toThrow('ENOENT');
   });
 
