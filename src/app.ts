@@ -115,15 +115,23 @@ export async function createBase(options: BaseOptions): Promise<Base> {
 
 /**
  * Operations for one-shot commands: questions are answered from the store; wishes go to the running daemon, or
- * are carried out here when there is none.
+ * are carried out here when there is none. Without a configuration file the services are those that the last daemon of
+ * this state folder had: `selfheal run` has no file, and must be answered for all the same.
  *
  * @example
  * const operations = await openOperations({ config, environment: process.env });
  * try { console.log(await operations.health()); } finally { await operations.close(); }
  */
 export async function openOperations(options: BaseOptions): Promise<Operations> {
-  const base = await createBase(options);
-  return operationsOn(base, { here: false, close: () => base.store.close() });
+  const { config, clock = systemClock } = options;
+  const store = options.store ?? (await openStore({ directory: config.state, clock }));
+  const base = await createBase({ ...options, store, config: await withKnownServices(config, store) });
+  return operationsOn(base, { here: false, close: () => store.close() });
+}
+
+async function withKnownServices(config: Config, store: Store): Promise<Config> {
+  if (config.file !== null || config.services.length > 0) return config;
+  return { ...config, services: (await store.value<Config['services']>(VALUE_KEYS.services)) ?? [] };
 }
 
 /** The same operations on parts that are there already. */

@@ -338,6 +338,10 @@ describe('the monitor', () => {
     expect(rows).toMatchObject([{ id: '1', service: 'agent', type: 'import_error', facts: { module: 'wordtrim' } }]);
     const status = await selfheal(['status', '--json']);
     expect(JSON.parse(status.stdout)).toMatchObject({ daemon: { running: true, pid: monitor.child.pid } });
+    // Other commands have no configuration to read here, and know the service all the same.
+    const health = JSON.parse((await selfheal(['health', '--json'])).stdout) as Record<string, unknown>;
+    expect(health).toMatchObject({ watching: true, services: [{ name: 'agent', pid: expect.any(Number) as number }] });
+    expect((await selfheal(['plan', '1'])).stdout).not.toContain('not configured');
     const detail = await selfheal(['incident', '1']);
     expect(detail.stdout).toContain("ModuleNotFoundError: No module named 'wordtrim'");
     expect(statSync(join(folder, '.selfheal')).mode & 0o777).toBe(0o700);

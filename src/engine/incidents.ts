@@ -63,7 +63,8 @@ export class Incidents {
         throw error;
       }
       this.#remember(batch.changes());
-      await this.#tell(batch.changes());
+      // Stored is stored: a line of the story that could not be written must not make the batch be counted once more.
+      await this.#tell(batch.changes()).catch(() => undefined);
       return batch.changes();
     }
   }
