@@ -370,6 +370,12 @@ describe('the monitor', () => {
     expect(() => execFileSync('pgrep', ['-f', join(folder, 'agent.py')])).toThrow();
   });
 
+  it('run says at once that there is no such program', async () => {
+    const { code, stdout, stderr } = await selfheal(['run', '--', 'no-such-program', 'x']);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain('there is no program no-such-program');
+  });
+
   it('watch says that it is ready, and follows the configured logs', async () => {
     write('selfheal.yaml', 'self_healing: {auto_fix: false}\nservices: {a: {logs: ["*.log"]}}');
     write('a.log', GOOD);

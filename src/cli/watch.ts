@@ -1,5 +1,7 @@
 // `watch` and `run`: the monitor in the foreground until it is told to stop.
 
+import { access, constants } from 'node:fs/promises';
+import { delimiter, resolve } from 'node:path';
 import type { Flags } from '../config/load.ts';
 import type { Config } from '../config/contract.ts';
 import { redact } from '../core/redact.ts';
@@ -28,8 +30,25 @@ export async function supervise(
   command: readonly string[],
   options: WatchOptions & { readonly name?: string },
 ): Promise<Exit> {
+  await requireProgram(command[0] ?? '', context);
   const flags = { ...flagsOf(options), command, ...(options.name !== undefined && { name: options.name }) };
   return monitor(context, await load(context, options, { flags }), options);
+}
+
+/** `run` is typed by a person: a program that is not there is a slip of the hand, and no incident to wait with. */
+async function requireProgram(program: string, { cwd, environment }: CliContext): Promise<void> {
+  const folders = program.includes('/') ? [''] : (environment['PATH'] ?? '').split(delimiter);
+  for (const folder of folders) {
+    const file = resolve(cwd, folder, program);
+    if (
+      await access(file, constants.X_OK).then(
+        () => true,
+        () => false,
+      )
+    )
+      return;
+  }
+  throw new UsageError(`there is no program ${program} that could be started; nothing was begun`);
 }
 
 function flagsOf(options: WatchOptions): Flags {
