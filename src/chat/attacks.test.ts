@@ -340,7 +340,7 @@ describe('hostile text', () => {
       await ask(question);
     await rig.delivered();
     const said = rig.api.calls.filter((call) => formatted(call) !== null);
-    // Much was said of each; how many notices are merged into one depends on how fast this machine is.
+    // Ten questions and decisions a text, each answered; how many notices are merged depends on the machine's speed.
     expect(said.length).toBeGreaterThan(10 * texts.length);
     for (const call of said) harmless(call);
     // Nothing was refused, so nothing had to go out without its formatting.

@@ -185,7 +185,7 @@ function build(context: CliContext, done: (exit: number) => void): Command {
   silence
     .addOption(new Option('--for <duration>', 'how long: 30m, 2h, 1d').default('2h'))
     .action((id: string) => run(async (c) => (await import('./decide.ts')).silence(c, id, options(silence))));
-  const pause = command('pause [reason...]', 'stop all acting on this host until `resume`; watching goes on');
+  const pause = command('pause [reason...]', 'stop all acting of this state folder until `resume`; watching goes on');
   pause
     .option('--for <duration>', 'end by itself after 30m, 2h, 1d: for maintenance')
     .action((reason: string[]) =>
