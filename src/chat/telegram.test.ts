@@ -248,7 +248,7 @@ describe('commands', () => {
     await rig.api.until(() => answer() !== undefined, 20_000);
     expect(answer()).toContain('Successful: 1 ✅');
     expect(answer()).toContain('✅ All fixes applied successfully!');
-    expect((await ask('fix errors')).text).toContain('Nothing to fix');
+    await ask('fix errors', { takes: 'Nothing to fix' });
   });
 
   it('decide by word when only one plan waits, and ask back when several do', async () => {

@@ -26,7 +26,7 @@ beforeEach(async () => {
   world = createDrillKit({ run, name: 'agent' });
   const { directory } = world.kit;
   mkdirSync(directory);
-  now = Date.now();
+  now = Math.floor(Date.now() / 1_000) * 1_000; // a file's time is set in seconds: a fraction may come back a millisecond less
   const clock = { ...systemClock, now: () => now };
   const state = join(world.root, 'state');
   store = await openStore({ directory: state, clock });
