@@ -144,7 +144,7 @@ it('heals a rate limit of a supervised agent, tells it as an incident, and notes
   killGateway(child);
   await until(() => (read('answers.txt').includes('the primary') ? true : undefined));
   const answers = read('answers.txt').trim().split('\n');
-  expect(answers.filter((line) => line.includes('the local model')).length).toBeGreaterThan(3);
+  expect(answers.some((line) => line.includes('the local model'))).toBe(true);
   expect(answers.filter((line) => /^[45]\d\d/.test(line))).toEqual([]);
   await until(() => {
     const { timeline } = (ask(['incident', '1'])[0] ?? { timeline: [] }) as { timeline: { kind: string }[] };

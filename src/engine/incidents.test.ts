@@ -148,4 +148,4 @@ it('keeps known problems themselves when too many new ones come, and counts thos
   clock.advance(25 * 3_600_000);
   await incidents.take(many(10_003, 10_004), []);
   expect(await store.incidentByFingerprint('agent', 'place-10003')).toMatchObject({ count: 1 });
-});
+}, 240_000);
