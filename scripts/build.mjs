@@ -37,6 +37,7 @@ async function build() {
   await bundle();
   chmodSync(join(fresh, 'cli.js'), 0o755);
   const old = join(root, '.cache', `dist-old-${process.pid}`);
+  mkdirSync(dirname(old), { recursive: true });
   if (existsSync(dist)) renameSync(dist, old);
   renameSync(fresh, dist);
   rmSync(old, { recursive: true, force: true });

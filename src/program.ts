@@ -81,9 +81,9 @@ const environment = process.env;
 
 const composition: Composition = {
   loadConfig: async (options) => (await import('./config/load.ts')).loadConfig(options),
-  createApp: async (config, log) => {
+  createApp: async (config, log, sight) => {
     const { SelfHealingMonitor } = await import('./monitor.ts');
-    return new SelfHealingMonitor({ config, environment, log });
+    return new SelfHealingMonitor({ config, environment, log, ...sight });
   },
   openOperations: async (config) => (await import('./app.ts')).openOperations({ config, environment }),
   logFiles: async (config) => {

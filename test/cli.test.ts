@@ -49,6 +49,8 @@ interface Started {
   readonly ended: Promise<Ran>;
   /** Resolves when this stands on stdout. */
   said(text: string): Promise<void>;
+  /** Resolves when this stands on stderr. */
+  complained(text: string): Promise<void>;
 }
 
 function start(argv: readonly string[], options: Options = {}): Started {
@@ -65,7 +67,10 @@ function start(argv: readonly string[], options: Options = {}): Started {
     stdout += text;
     for (const look of waiting) look();
   });
-  child.stderr.on('data', (text) => (stderr += text));
+  child.stderr.on('data', (text) => {
+    stderr += text;
+    for (const look of waiting) look();
+  });
   child.stdin.on('error', () => undefined);
   if (options.input !== undefined) child.stdin.end(options.input);
   const ended = new Promise<Ran>((resolve) =>
@@ -74,16 +79,21 @@ function start(argv: readonly string[], options: Options = {}): Started {
       resolve({ code, stdout, stderr });
     }),
   );
-  const said = (text: string): Promise<void> =>
+  const holds = (all: () => string, text: string): Promise<void> =>
     new Promise((resolve, reject) => {
       const look = (): void => {
-        if (stdout.includes(text)) resolve();
+        if (all().includes(text)) resolve();
       };
       waiting.push(look);
       look();
       void ended.then((ran) => reject(new Error(`ended without saying ${text}: ${JSON.stringify(ran)}`)));
     });
-  return { child, ended, said };
+  return {
+    child,
+    ended,
+    said: (text) => holds(() => stdout, text),
+    complained: (text) => holds(() => stderr, text),
+  };
 }
 
 const selfheal = (argv: readonly string[], options: Options = {}): Promise<Ran> =>
@@ -350,7 +360,13 @@ describe('the monitor', () => {
     monitor.child.kill('SIGTERM');
     const { code, stdout, stderr } = await monitor.ended;
     expect(code).toBe(0);
-    expect(jsonLines(stdout)).toEqual([{ event: 'ready', dashboard: null, gateway: null, pid: monitor.child.pid }]);
+    const told = jsonLines(stdout);
+    expect(told.filter(({ event }) => event === 'ready')).toEqual([
+      { event: 'ready', dashboard: null, gateway: null, pid: monitor.child.pid },
+    ]);
+    expect(told).toContainEqual(expect.objectContaining({ event: 'incident', happened: 'seen' }));
+    expect(told).toContainEqual({ event: 'output', stream: 'stdout', text: 'up\n' });
+    expect(told.filter(({ event }) => !['ready', 'incident', 'output'].includes(String(event)))).toEqual([]);
     for (const line of jsonLines(stderr)) expect(line).toMatchObject({ logger: 'selfheal' });
     expect(() => execFileSync('pgrep', ['-f', join(folder, 'agent.py')])).toThrow();
   });
@@ -368,6 +384,27 @@ describe('the monitor', () => {
     const said = jsonLines(stderr).find(({ message }) => message === 'an error that nobody caught; stopping');
     expect(said).toMatchObject({ level: 'error', error: expect.stringContaining('a part broke') });
     expect(() => execFileSync('pgrep', ['-f', join(folder, 'agent.py')])).toThrow();
+  });
+
+  it('run passes the output on and tells what happens; with --quiet it does neither', async () => {
+    write('agent.py', `import sys, time\nprint("up", flush=True)\nsys.stderr.write("""${BAD}""")\ntime.sleep(600)\n`);
+    const monitor = start(['run', '--no-auto-fix', '--', 'python3', 'agent.py']);
+    await monitor.said('up\n');
+    await monitor.said('selfheal ready');
+    await monitor.complained('selfheal: #1 seen');
+    monitor.child.kill('SIGTERM');
+    const { code, stdout, stderr } = await monitor.ended;
+    expect({ code, stdout: stdout.split('\n').sort() }).toEqual({ code: 0, stdout: ['', 'selfheal ready', 'up'] });
+    expect(stderr).toContain(BAD);
+    expect(stderr).toContain("#1 seen       import_error in agent: ModuleNotFoundError: No module named 'wordtrim'");
+    expect(stderr).not.toContain('\u001b');
+
+    const quiet = start(['run', '--quiet', '--no-auto-fix', '--state', 'elsewhere', '--', 'python3', 'agent.py']);
+    await quiet.said('selfheal ready');
+    const incidents = ['incidents', '--all', '--json', '--state', 'elsewhere'];
+    while (jsonLines((await selfheal(incidents)).stdout).length === 0);
+    quiet.child.kill('SIGTERM');
+    expect(await quiet.ended).toEqual({ code: 0, stdout: 'selfheal ready\n', stderr: '' });
   });
 
   it('run says at once that there is no such program', async () => {

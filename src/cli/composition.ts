@@ -4,6 +4,7 @@
 import type { Config } from '../config/contract.ts';
 import type { LoadOptions } from '../config/load.ts';
 import type { DetectionRow } from '../core/detection.ts';
+import type { Incident } from '../core/incident.ts';
 import type { Operations } from '../operations.ts';
 import type { Log } from '../telemetry/log.ts';
 
@@ -13,6 +14,14 @@ export interface RunningApp {
   start(): Promise<{ readonly dashboard: string | null; readonly gateway: string | null }>;
   /** Ends everything in order; further calls share the first. */
   stop(): Promise<void>;
+}
+
+/** Who looks on while a monitor runs. */
+export interface Sight {
+  /** Gets every byte that supervised programs write. */
+  readonly echo?: (stream: 'stdout' | 'stderr', bytes: Uint8Array) => void;
+  /** Called after every stored change of an incident. */
+  readonly onChange?: (incident: Incident) => void;
 }
 
 export type ScanStep =
@@ -69,7 +78,7 @@ export interface DrillWish {
 
 export interface Composition {
   loadConfig(options: LoadOptions): Promise<Config>;
-  createApp(config: Config, log: Log): Promise<RunningApp>;
+  createApp(config: Config, log: Log, sight: Sight): Promise<RunningApp>;
   openOperations(config: Config): Promise<Operations>;
   /** Files behind the glob patterns of a configuration's services. */
   logFiles(config: Config): Promise<readonly string[]>;

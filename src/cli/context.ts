@@ -25,6 +25,8 @@ export type Exit = (typeof EXIT)[keyof typeof EXIT];
 /** Options that every command takes. */
 export interface CommonOptions {
   readonly config?: string;
+  /** Folder of the store; beats the configuration. */
+  readonly state?: string;
   readonly json?: boolean;
 }
 
@@ -68,6 +70,7 @@ export function load(
     environment: context.environment,
     ...(options.config !== undefined && { file: options.config }),
     ...extra,
+    flags: { ...(options.state !== undefined && { state: options.state }), ...extra.flags },
   });
 }
 

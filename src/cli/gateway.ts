@@ -5,13 +5,13 @@ import { createLog, type LogLevel } from '../telemetry/log.ts';
 import { type CliContext, type CommonOptions, EXIT, type Exit, load, note, UsageError } from './context.ts';
 
 export interface GatewayOptions extends CommonOptions {
-  readonly logLevel: LogLevel;
+  readonly logLevel?: LogLevel;
 }
 
 export async function gateway(context: CliContext, options: GatewayOptions): Promise<Exit> {
   const config = await load(context, options);
   const { stderr: stream, clock } = context;
-  const log = createLog({ stream, clock, level: options.logLevel, json: options.json ?? false, redact });
+  const log = createLog({ stream, clock, level: options.logLevel ?? 'info', json: options.json ?? false, redact });
   const running = await context.composition.openGateway(config, log).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EADDRINUSE') throw error;
     throw new UsageError(`the gateway's address is taken (${error.message}): does one run already?`);

@@ -91,6 +91,7 @@ function build(context: CliContext, done: (exit: number) => void): Command {
       new Command('help').argument('[command]').description('print help for a command').helpGroup('Set up'),
     )
     .option('-c, --config <file>', 'configuration file (default: ./selfheal.yaml, then the user’s, then /etc/selfheal)')
+    .option('--state <folder>', 'where selfheal keeps its memory (default: .selfheal beside the configuration)')
     .option('--json', 'JSON on stdout, and nothing else there')
     .showHelpAfterError('(see `selfheal --help`)')
     .showSuggestionAfterError(true)
@@ -249,14 +250,14 @@ function build(context: CliContext, done: (exit: number) => void): Command {
 }
 
 function addLogLevel(command: Command): Command {
-  const level = new Option('--log-level <level>', 'what selfheal says about itself').choices(LEVELS).default('info');
+  const level = new Option('--log-level <level>', 'what selfheal says about itself (default: info)').choices(LEVELS);
   return command.addOption(level);
 }
 
 function addFlags(command: Command): Command {
   return addLogLevel(command.option('--no-auto-fix', 'detect and tell, but change nothing')).option(
-    '--state <folder>',
-    'where selfheal keeps its memory',
+    '-q, --quiet',
+    'show neither what happens nor the program’s output; warnings still go to stderr',
   );
 }
 
@@ -274,9 +275,12 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
-const WATCH_HELP = 'Prints one line `selfheal ready` once it follows its sources. Everything else goes to stderr.';
+const WATCH_HELP =
+  'Prints one line `selfheal ready` once it follows its sources, and one line on stderr for each thing that happens:\n' +
+  'seen, healing, checked, fixed (with the proof and the command that undoes it), needs you.';
 const RUN_HELP =
-  'Needs no configuration file. Everything behind `--` is the command; its output is watched.\n' +
+  'Needs no configuration file. Everything behind `--` is the command; its output is watched and passed on to stdout\n' +
+  'and stderr. What is seen and healed is told on stderr, a line each. With --json both are JSON lines on stdout.\n' +
   'Example: selfheal run -- python agent.py';
 const GATEWAY_HELP =
   'Agents that use ANTHROPIC_BASE_URL or OPENAI_BASE_URL talk to it instead of their provider; it passes everything on,\n' +

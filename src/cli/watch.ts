@@ -6,12 +6,16 @@ import type { Flags } from '../config/load.ts';
 import type { Config } from '../config/contract.ts';
 import { redact } from '../core/redact.ts';
 import { createLog, type LogLevel } from '../telemetry/log.ts';
+import type { Sight } from './composition.ts';
 import { type CliContext, type CommonOptions, EXIT, type Exit, load, UsageError } from './context.ts';
+import { sightOf } from './sight.ts';
 
 export interface WatchOptions extends CommonOptions {
   readonly autoFix: boolean;
-  readonly logLevel: LogLevel;
-  readonly state?: string;
+  /** Default: `info`, or `warn` with `quiet`. */
+  readonly logLevel?: LogLevel;
+  /** Neither what happens nor the program's output is shown. */
+  readonly quiet?: boolean;
 }
 
 export async function watch(context: CliContext, options: WatchOptions): Promise<Exit> {
@@ -22,7 +26,7 @@ export async function watch(context: CliContext, options: WatchOptions): Promise
         ? 'there is no configuration: `selfheal init` writes one, `selfheal run -- CMD` needs none'
         : `${config.file} names no services; there is nothing to watch`,
     );
-  return monitor(context, config, options);
+  return monitor(context, config, options, sightOf(context, options, { echo: false }));
 }
 
 export async function supervise(
@@ -32,7 +36,8 @@ export async function supervise(
 ): Promise<Exit> {
   await requireProgram(command[0] ?? '', context);
   const flags = { ...flagsOf(options), command, ...(options.name !== undefined && { name: options.name }) };
-  return monitor(context, await load(context, options, { flags }), options);
+  const config = await load(context, options, { flags });
+  return monitor(context, config, options, sightOf(context, options, { echo: true }));
 }
 
 /** `run` is typed by a person: a program that is not there is a slip of the hand, and no incident to wait with. */
@@ -52,21 +57,20 @@ async function requireProgram(program: string, { cwd, environment }: CliContext)
 }
 
 function flagsOf(options: WatchOptions): Flags {
-  return {
-    ...(options.autoFix === false && { autoFix: false }),
-    ...(options.state !== undefined && { state: options.state }),
-  };
+  return options.autoFix === false ? { autoFix: false } : {};
 }
 
-async function monitor(context: CliContext, config: Config, options: WatchOptions): Promise<Exit> {
+async function monitor(context: CliContext, config: Config, options: WatchOptions, sight: Sight): Promise<Exit> {
+  // A terminal that has gone is no reason to stop healing.
+  context.stderr.on('error', () => {});
   const log = createLog({
     stream: context.stderr,
     clock: context.clock,
-    level: options.logLevel,
+    level: options.logLevel ?? (options.quiet ? 'warn' : 'info'),
     json: options.json ?? false,
     redact,
   });
-  const app = await context.composition.createApp(config, log);
+  const app = await context.composition.createApp(config, log, sight);
   try {
     const { dashboard, gateway } = await app.start();
     const addresses = [dashboard && `dashboard ${dashboard}`, gateway && `gateway ${gateway}`].filter(Boolean);
