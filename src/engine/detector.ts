@@ -326,10 +326,22 @@ export class ErrorDetector {
   }
 
   #detectRecord(framed: Framed, stream: Stream): readonly Detection[] {
+    return this.#verdicts(framed, stream).map(({ best, reading }) => this.#detection(best, reading));
+  }
+
+  /** One verdict, as a rule. A line that surely says one thing and a trace below it that surely says another are two problems. */
+  #verdicts(framed: Framed, stream: Stream): readonly Verdict[] {
+    const whole = this.#verdict(framed, stream);
+    if (!whole || framed.reportAt <= 0 || !framed.report) return whole ? [whole] : [];
+    const [upper, lower] = halves(framed, framed.report).map((half) => this.#verdict(half, stream));
+    return upper && lower && areTwo(upper.best, lower.best) ? [upper, lower] : [whole];
+  }
+
+  #verdict(framed: Framed, stream: Stream): Verdict | null {
     const reading = read(framed, stream, framed.event?.seenAt ?? this.#now());
-    if (reading.own) return [];
+    if (reading.own) return null;
     const { best } = match(reading, this.#ready.rules);
-    return best ? [this.#detection(best, reading)] : [];
+    return best ? { best, reading } : null;
   }
 
   #detection(best: Match, reading: Reading): Detection {
@@ -383,6 +395,49 @@ export class ErrorDetector {
   #now(): number {
     return this.#options.now?.() ?? Date.now();
   }
+}
+
+interface Verdict {
+  readonly best: Match;
+  readonly reading: Reading;
+}
+
+/** From here on a match is one of a code, a class or a program's fixed text. */
+const SURE = 0.93;
+
+/** A head that names a fault of another kind than the trace below it does not announce that trace. */
+function areTwo(head: Match, trace: Match): boolean {
+  if (head.rule.type === trace.rule.type || trace.confidence < SURE_TRACE) return false;
+  return head.confidence >= SURE || (head.rule.type === 'unknown' && head.confidence > GENERAL);
+}
+
+/** A trace names its class: wording weighs less there than in a message. */
+const SURE_TRACE = 0.88;
+/** What says only that something failed is no surer than this. */
+const GENERAL = 0.4;
+
+/** The lines above a trace, and the trace. */
+function halves(framed: Framed, report: { readonly line: number; readonly startByte: number }): readonly Framed[] {
+  const { reportAt: at, lines, from, span } = framed;
+  return [
+    {
+      ...framed,
+      lines: lines.slice(0, at),
+      from: from.slice(0, at),
+      span: { ...span, endLine: Math.max(span.line, report.line - 1), endByte: report.startByte },
+      reportAt: -1,
+      report: null,
+    },
+    {
+      ...framed,
+      lines: lines.slice(at),
+      from: from.slice(at),
+      span: { ...span, line: report.line, startByte: report.startByte },
+      reportAt: 0,
+      before: lines[0] ?? null,
+      event: null,
+    },
+  ];
 }
 
 /** What a calm line says may at most make us wait; what may be an imitation makes us do nothing. */

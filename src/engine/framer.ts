@@ -34,6 +34,8 @@ export interface Framed {
   readonly span: Span;
   /** Index of the line that opened a trace below a head, or -1. */
   readonly reportAt: number;
+  /** Where that line stands in its stream. */
+  readonly report: { readonly line: number; readonly startByte: number } | null;
   /** The head of another record right before lines that carry no prefix of their own. */
   readonly before: string | null;
   /** Lines left out of the middle. */
@@ -60,6 +62,7 @@ interface Open {
   readonly head: boolean;
   report: Report | null;
   reportAt: number;
+  reportSite: { readonly line: number; readonly startByte: number } | null;
   before: string | null;
   blanks: number;
   /** Lines without prefix or grammar that were taken in good faith. */
@@ -86,6 +89,8 @@ const HEAD_LINES_KEPT = 140;
 const CHARS_KEPT = 256 * 1024;
 const RAW_TAKEN = 40;
 const BLANKS_TAKEN = 3;
+/** Lines that explain a complaint of a tool. */
+const MORE_TAKEN = 4;
 /** Foreign records in a row that may cut into a report before it counts as over. */
 const CUTS_TAKEN = 4;
 /** A record nothing was added to for this many lines of its stream is over, whatever its writer still plans. */
@@ -187,6 +192,7 @@ export class Framer {
       if (
         open?.report?.kind === 'git' &&
         /^(?:error|fatal|hint|warning): /.test(inner) &&
+        !isForeignComplaint(open === lane.current, inner) &&
         continues(open.report, inner)
       )
         return open;
@@ -209,12 +215,22 @@ export class Framer {
     if (!current) return null;
     if (opens(inner)) return null;
     if (indented(inner)) return this.#isPaste(current, inner) ? null : current;
+    if (this.#tellsMore(current, inner)) return current;
     // Before the first frame of a trace stand the further lines of its message.
     const inMessage = !current.report || (current.report.kind === 'frames' && current.report.odd === 0);
     const takes = current.head && inMessage && current.raw < RAW_TAKEN && current.blanks < BLANKS_TAKEN;
     if (!takes || !this.#isLoud(current)) return null;
     current.raw++;
     return current;
+  }
+
+  /** What tools print to a terminal has no prefix: the line right below a complaint explains it, unless it complains itself. */
+  #tellsMore(current: Open, inner: string): boolean {
+    if (current.head || !current.hit || current.blanks > 0 || current.raw >= MORE_TAKEN) return false;
+    const bare = current.report === null || (current.report.kind === 'frames' && current.report.odd === 0);
+    if (!bare || !explains(current.lines[0] ?? '', inner)) return false;
+    current.raw++;
+    return true;
   }
 
   /** A report that somebody pasted with an indentation is none of the quiet line above it. */
@@ -234,19 +250,21 @@ export class Framer {
   #resumes(open: Open, inner: string, cuts: number): boolean {
     // A head that only announced something may have its report torn off by one record, not by many.
     if (!open.report)
-      return cuts === 0 && this.#isLoud(open) && awaitsReport(open.lines[0] ?? '') && this.#mayAttach(open, inner);
+      return cuts === 0 && this.#isLoud(open) && leavesOpenWhy(open.lines[0] ?? '') && this.#mayAttach(open, inner);
     return resumes(open.report, inner);
   }
 
   /** A trace or a tool's report hangs below the loud head that announces it. */
   #mayAttach(open: Open, inner: string): boolean {
     if (open.report || open.blanks > 1) return false;
-    if (!open.head && !REQUEST_FAILED.test(open.lines[0] ?? '')) return false;
+    if (!open.head && !leads(open)) return false;
     // A line that is a JSON object or logfmt holds its own stack.
     if (STRUCTURED.test((open.lines[0] ?? '').slice(open.from[0] ?? 0))) return false;
     const report = opens(inner);
     if (!report || report.kind === 'v8' || report.kind === 'node' || inner.startsWith('Fatal Python')) return false;
     const first = open.lines[0] ?? '';
+    // What we say of others' errors has no report of its own.
+    if (/\bself-?heal/i.test(first)) return false;
     if (/^(?:error|fatal|warning): /.test(inner) && !/\bgit\b|:\s*$/.test(first)) return false;
     if (!this.#isLoud(open) && !(open.level === 'none' ? announces : awaitsReport)(first)) return false;
     open.report = report;
@@ -275,7 +293,7 @@ export class Framer {
     const previous = lane.current;
     const before = previous?.head ? (previous.lines[0] ?? null) : (previous?.before ?? null);
     if (previous) this.#setAside(lane, previous);
-    const report = head ? null : (opens(inner) ?? (indented(inner) ? opens(inner.trimStart()) : null));
+    const report = head ? toolReport(inner) : (opens(inner) ?? (indented(inner) ? opens(inner.trimStart()) : null));
     // Frames are set in by nature; anything else that is set in was pasted so.
     if (report && !(report.kind === 'frames' && isFrame(inner)))
       report.indent = inner.length - inner.trimStart().length;
@@ -294,6 +312,7 @@ export class Framer {
       head,
       report,
       reportAt: report ? 0 : -1,
+      reportSite: report ? { line: line.number, startByte: line.startByte } : null,
       before,
       blanks: 0,
       raw: 0,
@@ -308,6 +327,7 @@ export class Framer {
 
   #add(open: Open, text: string, from: number, line: Line, now: number): void {
     for (; open.blanks > 0; open.blanks--) this.#keep(open, '', 0);
+    if (open.report) open.reportSite ??= { line: line.number, startByte: line.startByte };
     this.#keep(open, text, from);
     open.lastLine = line.number;
     open.endByte = line.endByte;
@@ -426,7 +446,7 @@ export class Framer {
 function announces(first: string): boolean {
   return (
     !/\b(?:0|no|zero) (?:errors?|failed|failures|exceptions)\b|\b(?:errors?|failed|failures)[=:] ?0\b/i.test(first) &&
-    /:\s*$|\b(?:exited with|exit (?:code|status)|exception|error|failed|failure|crashed|raised|rejection|traceback|abort)/i.test(
+    /:\s*$|\b(?:exited with|exit (?:code|status)|exception|error|failed|failure|crashed|raised|rejection|traceback|abort|could not|cannot|unable to)/i.test(
       first,
     )
   );
@@ -436,6 +456,45 @@ const STRUCTURED = /^(?:\{|(?:time|ts|level|lvl|msg|timestamp)=\S+ (?:\S+=.{0,20
 
 /** Rails says how a request ended, and below it why. */
 const REQUEST_FAILED = /^Completed 5\d\d /;
+
+/** A line without a prefix that says what failed, right above the report of why. */
+function leads(open: Open): boolean {
+  const first = open.lines[0] ?? '';
+  if (REQUEST_FAILED.test(first)) return true;
+  return (
+    open.lines.length === 1 && open.blanks === 0 && first.length < 300 && (announces(first) || COMPLAINT.test(first))
+  );
+}
+
+/** How a tool complains on a terminal: its name, and that something failed. */
+const COMPLAINT =
+  /^(?:\S{1,60}: )?(?:[A-Z][\w-]{1,20} )?(?:(?:[Ff]atal|[Ii]nternal|[Uu]nexpected|[Uu]nhandled) )?(?:ERROR\b|FATAL\b|[Ee]rror\b|[Ff]atal\b|[Ff]ail(?:ed|ure)\b|[Cc]annot\b|[Cc]an't\b|[Uu]nable\b|[Cc]ould ?n(?:o|')t\b)/;
+const EXCEPTION = /^(?:[A-Za-z_$][\w$]*(?:\.|::|\\))*[A-Za-z_$][\w$]*(?:Error|Exception)\b/;
+/** Prompts, lists and progress are not about the line above. */
+const NOT_MORE = /^(?:[$#>%*+•✓✔-] ?|\d{1,3}[.)%] |\S{1,40}[$#>] |https?:|(?:INFO|DEBUG|npm|pip|git)\b|\S+: OK\b)/;
+
+/** True when `inner` says more about the complaint of `first`: a sentence that complains of nothing by itself. */
+function explains(first: string, inner: string): boolean {
+  if (first.length > 600 || inner.length > 600) return false;
+  if (!COMPLAINT.test(first) && !EXCEPTION.test(first)) return false;
+  if (COMPLAINT.test(inner) || NOT_MORE.test(inner)) return false;
+  // Another complaint of the same tool begins with its name once more.
+  const tool = /^(\S{2,60}: )/.exec(first)?.[1];
+  return tool === undefined || !inner.startsWith(tool);
+}
+
+/** `error: git pull exited with …:` begins a report; behind the lines of others only what git alone says is its own. */
+function isForeignComplaint(isRightBelow: boolean, inner: string): boolean {
+  if (/^error: git |: *$/.test(inner)) return true;
+  return !isRightBelow && !inner.startsWith('hint: ') && opens(inner)?.kind !== 'git';
+}
+
+/** Git says in several lines that begin like heads why it failed; `fatal:` is its last word. */
+function toolReport(inner: string): Report | null {
+  if (!/^(?:error|hint|warning|remote): /.test(inner)) return null;
+  const report = opens(inner);
+  return report?.kind === 'git' ? report : null;
+}
 
 /**
  * What the program itself says, not what it quotes, is not complete without a report: such a line may be calm, or
@@ -447,11 +506,20 @@ function awaitsReport(first: string): boolean {
   );
 }
 
+/** Nothing but a report can come behind these; how a process ended may be all there is to say. */
+const NAMES_REPORT = /:\s*$|\b(?:exception|raised|rejection|traceback|unhandled|uncaught|crashed)\b/i;
+
+const SAYS_NO_REASON = /^[^:="'`]{0,80}\b(?:failed|failure|error|crash|could not|cannot|unable to)\b[^:="'`]{0,80}$/i;
+
+function leavesOpenWhy(first: string): boolean {
+  return NAMES_REPORT.test(first) || SAYS_NO_REASON.test(peel(first, 0).message);
+}
+
 /** The same writer goes on under the same prefix: `DETAIL:` after `ERROR:`, a PHP stack, a Go panic. */
 function goesOn(open: Open, inner: string): boolean {
   if (isUnitResult(open, inner) || isPipResult(open, inner)) return true;
   const at = inner.search(
-    /(?:DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION): |PHP(?: {1,4}\d{1,3}\. | Stack trace:)|goroutine \d+ |\[signal |\tat |#\d+ |: ?$/,
+    /(?:DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION): |PHP(?: {1,4}\d{1,3}\. | Stack trace:)|goroutine \d+ |\[signal |\tat |#\d+ |[: \]] *$|:\d+:in /,
   );
   if (at < 0) return false;
   const next = peel(inner, 0);
@@ -464,12 +532,18 @@ function goesOn(open: Open, inner: string): boolean {
   return first.logger === next.logger && first.pid === next.pid && first.tags[0] === next.tags[0];
 }
 
-/** `a.service: Failed with result …` says once more that the main process of the same unit has exited. */
+const UNIT_FAILED =
+  /^(\S{1,160}): (?:(?:Main|Control) process exited, code=|Start request repeated|Failed with result '|Failed at step |Failed to locate |Unable to locate |Watchdog timeout|A process of this unit|State '|[\w-]+ operation timed out)/;
+const UNIT_GOES_ON =
+  /^(\S{1,160}): (?:Failed with result '|Start request repeated|Unit entered failed state|Killing process|Scheduled restart job|Service (?:hold-off|RestartSec)|Consumed )/;
+
+/** systemd tells in several lines how one unit failed: how it ended, with what result, and that it will not be started. */
 function isUnitResult(open: Open, inner: string): boolean {
-  const unit = /^(\S{1,160}: )Failed with result '/.exec(inner)?.[1];
-  if (!unit) return false;
-  const first = (open.lines[0] ?? '').slice(open.from[0] ?? 0);
-  return first.startsWith(unit) && / process exited, code=/.test(first);
+  const unit = UNIT_FAILED.exec((open.lines[0] ?? '').slice(open.from[0] ?? 0))?.[1];
+  if (unit === undefined) return false;
+  if (UNIT_GOES_ON.exec(inner)?.[1] === unit) return true;
+  const started = /^Failed to start (\S+)/.exec(inner)?.[1];
+  return started !== undefined && (started === unit || !/\.\w{4,9}$/.test(started));
 }
 
 /** pip says why, and then once more that there will be nothing. */
@@ -508,6 +582,7 @@ function framed(open: Open): Framed {
     from: open.from,
     span: { line: open.firstLine, endLine: open.lastLine, startByte: open.startByte, endByte: open.endByte },
     reportAt: open.reportAt,
+    report: open.reportSite,
     before: open.before,
     skipped: open.skipped,
     event: open.event,

@@ -183,7 +183,7 @@ const GAP = /[ \t\xa0]*/y;
 const DASHES = /(?:[-–—|:>»•]{1,4}|-->)(?=\s|$)/y;
 const WORD_LEVEL = /[<[(|]?\s{0,4}([A-Za-z]{2,13}\d?)\s{0,8}(?:[\]>)|:,]|(?=\s)|$)/y;
 const LETTER_LEVEL =
-  /([VDIWEFC])(?=\d{4} |, \[| [A-Z]{2,12} {1,6}| [\w.$-]{1,60}: | [\w.$-]{1,60} *: |\/[\w.]{1,40}[(:])/y;
+  /([VDIWEFC])(?=\d{4} \d\d:|, \[| [A-Z]{2,12} {1,6}| [\w.$-]{1,60}: | [\w.$-]{1,60} *: |\/[\w.]{1,40}[(:])/y;
 const BRACKETED = /\[([^[\]]{0,120})\]:?|\(([^()]{1,60})\)(?= |:)|<([\d.]{3,24})>/y;
 const PID_AND_THREAD =
   /(?:\d+#\d+:|\*\d+(?= )|\d{1,7}(?=[ \t]+[\w.-]{1,60}:\d{1,6}\])|#\d+(?= )|\d{1,7}(?=(?:[ \t]+\d{1,7})?[ \t]+(?:---|[A-Z[]|[VDIWEF] |<)))/y;
@@ -211,7 +211,7 @@ function takeTime(c: Cursor): boolean {
   if (!time) return false;
   if (c.time === undefined && !Number.isNaN(time.at)) c.time = time.at;
   c.pos = time.end;
-  const rest = /[^\][ ]{0,12}[\])>]/y;
+  const rest = /(?: #\d{1,8}|[^\][ ]{0,12})[\])>]/y;
   rest.lastIndex = c.pos;
   if (open && rest.test(c.text)) c.pos = rest.lastIndex;
   return true;
@@ -304,11 +304,11 @@ function takeNumber(c: Cursor): boolean {
 
 function takeLogger(c: Cursor): boolean {
   if (c.time === undefined && c.level === undefined && c.logger === undefined) return false;
+  if (takeMonolog(c)) return true;
   LOGGER.lastIndex = c.pos;
   const match = LOGGER.exec(c.text);
   const name = match?.[1] ?? '';
-  if (!match || NOT_LOGGER.test(name) || UNIT.test(name) || ERRNO.test(name) || !namesLogger(c, name))
-    return takeMonolog(c);
+  if (!match || NOT_LOGGER.test(name) || UNIT.test(name) || ERRNO.test(name) || !namesLogger(c, name)) return false;
   c.logger = name;
   c.pos = LOGGER.lastIndex;
   return true;

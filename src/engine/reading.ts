@@ -164,7 +164,7 @@ function utterancesOf(
   // What a calm line quotes is no exception of its own.
   const embedded = exceptionIn(loud ? message : withoutQuotes(message));
   if (embedded) add(embedded.message ? `${embedded.type}: ${embedded.message}` : embedded.type, 'exception', 1);
-  const trailing = structured ? null : trailingError(message);
+  const trailing = structured ? null : trailingError(loud ? message : withoutQuotes(message));
   if (trailing) add(trailing, 'body', 1);
   if (structured?.code) add(structured.code, 'body', 1);
   if (structured?.status) add(`status code ${structured.status}`, 'body', 1);
@@ -177,9 +177,9 @@ function utterancesOf(
 
 /** What a program writes before an error when it has no levels. */
 const MARK =
-  /^(?:(?:❌|✗|✖|✘|🔴|💥|🚨)\uFE0F?\s*)?(?:\S{1,40}: )?(?:fatal|error|critical|panic|abort(?:ed)?|uncaught|unhandled|failed|ERROR|FATAL|\w*ERR!|Fatal error|Parse error|Traceback)\b(?!\s*(?:=|:?\s*(?:0|none|no)\b))[^=]|^(?:\(\s?!\s?\)|<b>(?:Warning|Fatal error|Parse error|Notice)<\/b>)/i;
+  /^(?:(?:❌|✗|✖|✘|⨯|×|🔴|💥|🚨|│)\uFE0F?\s*)?(?:\[[\w@/ -]{1,30}\] )?(?:\S{1,40}: )?(?:(?:Internal|Unexpected|Unhandled|CMake|make|npm|Request|Server|Runtime|Build|Compile) )?(?:fatal|error|critical|panic|abort(?:ed)?|uncaught|unhandled|failed|ERROR|FATAL|\w*ERR!|Fatal error|Parse error|Traceback)\b(?!\s*(?:=|:?\s*(?:0|none|no)\b))[^=]|^(?:\(\s?!\s?\)|<b>(?:Warning|Fatal error|Parse error|Notice)<\/b>)/i;
 const LISTING =
-  /^\s*(?:[-*•·▪◦] |\d{1,3}[.)] |#{1,6} |> |\/\/|\/\*|<!--|✅|☑|✓|✔|[0-9a-f]{7,40} (?:HEAD@|\(|[A-Za-z]+(?:\(|:))|\|(?: |--)|[├└│ª]|import '|# )/;
+  /^\s*(?:[-*•·▪◦] |\d{1,3}[.)] |#{1,6} |> |\/\/|\/\*|<!--|✅|☑|✓|✔|(?:commit )?[0-9a-f]{7,40}:? (?:HEAD@|\(|[A-Za-z]+(?:\(|:))|\|(?: |--)|[├└ª]|│(?! Error: )|import '|# )|^\S{1,200}(?:::\S{1,200})? (?:PASSED|PASS|SKIPPED|XFAIL|ok)\b|^(?:PASS|ok \d{1,5}) /;
 
 function voiceOf(record: LogRecord, message: string, utterances: readonly Utterance[]): Voice {
   const framed = (record.trace?.frames.length ?? 0) > 0;
@@ -198,9 +198,16 @@ export function withoutQuotes(text: string): string {
     /(\b(?:error|err|reason|cause|exception|failure|message|stderr)\s?[=:]\s?|[:(]\s?)?("(?:[^"\\\n]|\\.){8,}("|$)|“[^”]{8,}”|`[^`'\n]{8,}`)/gi,
     (match, key: string | undefined, quoted: string) => {
       if (/^"(?:HTTP\/|[A-Z]+ \S+ HTTP\/)/.test(quoted)) return quoted.startsWith('"HTTP') ? match : `${key ?? ''}""`;
-      return key && /[=]/.test(key) ? match : `${key ?? ''}""`;
+      // A name alone is what the program tells of, not what somebody said.
+      return (key && /[=]/.test(key)) || isName(quoted) ? match : `${key ?? ''}""`;
     },
   );
+}
+
+/** A module, a path, an address: lower case without blanks, and no error by itself. */
+function isName(quoted: string): boolean {
+  const name = quoted.slice(1, -1);
+  return /^[\w@./:*-]+$/.test(name) && /[a-z]/.test(name) && !/error|exception/i.test(name) && !/[A-Z]{4}/.test(name);
 }
 
 // ---------------------------------------------------------------- whose words

@@ -47,19 +47,25 @@ const RUST_OPENS = /^thread '[^']{1,80}'(?: \(\d+\))? panicked at/;
 const RUST_PART = /^(?:note: run with|note: Some details|stack backtrace:|\s+\d+: |\s+at )/;
 const V8_OPENS = /^<--- (?:Last few GCs|JS stacktrace)/;
 const V8_PART =
-  /^(?:<--- |\[\d+:0x|={3,}|FATAL ERROR: |\s*\d+: 0x|\s*$|----- Native stack|Aborted|Security context|\s*\[)/;
+  /^(?:<--- |\[\d+:0x|={3,}|FATAL ERROR: |\s*\d+: 0x|\s*$|----- Native stack|Aborted|Security context|\s+\[)/;
 const GIT_PART =
-  /^(?:Auto-merging |CONFLICT |Automatic merge failed|Merge conflict|error: |fatal: |hint: |warning: |remote: |Please,? |Aborting|Another git process|an editor opened|are terminated|remove the file manually|Updating [0-9a-f]|To [\w.@:/-]|From \S| ! \[|and the repository exists|Could not read from remote|branch |Cannot |You |Merge with strategy|stash|Your |Use |on the |could not apply|Resolve all|The |It is |No |run again|Set the environment|To add an exception|but the current|'|not something|\t)/;
+  /^(?:Auto-merging |CONFLICT |Automatic merge failed|Merge conflict|error: |fatal: |hint: |warning: |remote: |Please,? |Aborting|Another git process|an editor opened|are terminated|remove the file manually|Updating [0-9a-f]|To [\w.@:/-]|From \S| ?! \[|fetch-pack: |index-pack |and the repository exists|Could not read from remote|branch |Cannot |You |Merge with strategy|stash|Your |Use |on the |could not apply|Resolve all|The |It is |No |run again|Set the environment|To add an exception|but the current|'|not something|\t)/;
 const GIT_OPENS =
-  /^(?:\S{1,120}@\S{1,120}: Permission denied \(|Host key verification failed|remote: |CONFLICT \(|Auto-merging |Automatic merge failed|Updating [0-9a-f]{7,}\.\.|fatal: |error: (?:failed to push|Your local changes|The following untracked|cannot |Pulling is not|Committing is not|Merging is not|could not (?:apply|lock|read)|unable to |object file|loose object|insufficient|bad |unknown (?:option|switch)|pathspec|src refspec|remote |RPC failed|Entry )| ! \[(?:remote )?rejected\]|To (?:https?|ssh|git)[:@]|git (?:pull|push|clone|merge|rebase|fetch|checkout|stash|status|commit)\b)/;
+  /^(?:\S{1,120}@\S{1,120}: Permission denied \(|hint: Updates were|fetch-pack: |Host key verification failed|remote: |CONFLICT \(|Auto-merging |Automatic merge failed|Updating [0-9a-f]{7,}\.\.|fatal: |error: (?:failed to push|Your local changes|The following untracked|cannot |Pulling is not|Committing is not|Merging is not|could not (?:apply|lock|read)|unable to |object file|loose object|insufficient|bad |unknown (?:option|switch)|pathspec|src refspec|remote |RPC failed|Entry )| ?! \[(?:remote )?rejected\]|To (?:https?|ssh|git)[:@]|git (?:pull|push|clone|merge|rebase|fetch|checkout|stash|status|commit)\b)/;
 const GIT_ADVICE = /^(?:are terminated then try again\.$|remove the file manually to continue)/;
+/** What the parts of git say that die of the same failure. */
+const GIT_CHILD =
+  /^(?:fatal|error): (?:fetch-pack|index-pack|early EOF|protocol error|[Tt]he remote end|Could not read from|unpack|failed to push|could not apply)/;
 const NPM_OPENS = /^npm (?:ERR!|error)/;
 const NPM_LOG = /^\d{1,6} error /;
 const SPRING_OPENS = /^\*{5,}$|^APPLICATION FAILED TO START/;
 const JSON_OPENS = /^[{[]$/;
-/** `file.ts(3,1): error TS...`, `file.c:3:1: error: ...`, `ERROR in ./src`: the lines below may be indented. */
+/** `file.ts(3,1): error TS...`, `file.c:3:1: error: ...`, `ERROR in ./src`: the lines below may be indented, or framed. */
 const COMPILER =
-  /^(?:\S{1,300}\(\d+,\d+\): (?:error|warning) |\S{1,300}:\d+:\d+: (?:fatal )?error: |error\[E\d{4}\]: )/;
+  /^(?:\S{1,300}\(\d+,\d+\): (?:error|warning) |\S{1,300}:\d+:\d+: (?:fatal )?error: |error\[E\d{4}\]: |\S{0,80}\bld(?:\.\w{2,8})?: |\xe2\x94\x82 Error: |\xc3\x97 )/;
+/** Who ran the compiler says once more that it failed. */
+const COMPILER_PART =
+  /^(?:collect2: |(?:g|n)?make(?:\[\d+\])?: \*\*\* |ninja: build stopped|compilation terminated|\d{1,5} errors? generated|\xe2\x94\x82|\xe2\x95\xb5|clang(?:\+\+)?: error: )/;
 /** `Type: text` or `Type (text):`: what a stack of frames hangs under. */
 export const EXCEPTION_LINE =
   /^(?:Exception in thread "[^"]{0,120}" |Uncaught |Unhandled (?:exception|rejection)[.:]? ?|PHP (?:Fatal|Parse) error: {1,3}|Error: Uncaught |\S{0,60}Unhandled promise rejection:? |\*\* \()?(?:[A-Za-z_$][\w$]{0,80}(?:\.|::|\/|\\))*[A-Za-z_$][\w$]{0,80}(?:Error|Exception|Failure|Fault|Interrupt|Exit|Timeout|Panic|Errno|Warning|ENOSPC|EACCES|EADDRINUSE|ECONNREFUSED|ENOENT|EMFILE|ETIMEDOUT)(?: \[[\w.]{1,60}\])?(?::|\)| \(|$)|^(?:Error|Errno::[A-Z0-9]+)(?: \[[\w.]{1,60}\])?:/;
@@ -106,7 +112,8 @@ export function continues(state: Report, line: string): boolean {
       return GO_PART.test(text) || RUST_PART.test(text) || FRAME.test(text) || indented(text);
     case 'v8':
       // The next process dies the same way.
-      if (text.startsWith('<--- Last few GCs')) return false;
+      if (text.startsWith('<--- Last few GCs') || state.odd > 0) return false;
+      if (text.startsWith('Aborted')) state.odd = 1;
       return V8_PART.test(text);
     case 'git':
       return git(state, text);
@@ -117,7 +124,7 @@ export function continues(state: Report, line: string): boolean {
     case 'json':
       return json(state, text);
     case 'compiler':
-      return indented(text);
+      return indented(text) || COMPILER_PART.test(text);
   }
 }
 
@@ -131,7 +138,7 @@ export function resumes(state: Report, line: string): boolean {
   // A traceback that has ended goes on only where a joint says so.
   if (state.kind === 'python' && !state.open) return PY_JOINT.test(line) && continues(state, line);
   if (state.kind === 'git') return !indented(line) && continues(state, line);
-  if (state.kind === 'fatal') return PY_FRAME.test(line);
+  if (state.kind === 'fatal') return PY_FRAME.test(line) || line.startsWith('Current thread 0x');
   return continues(state, line);
 }
 
@@ -200,8 +207,8 @@ function fatal(state: Report, text: string): boolean {
 
 /** Behind the advice that ends one failure of git, the next complaint is another's. */
 function git(state: Report, text: string): boolean {
-  if (state.odd > 0 && /^(?:error|fatal|warning): /.test(text)) return false;
-  if (GIT_ADVICE.test(text)) state.odd = 1;
+  if (state.odd > 0 && /^(?:error|fatal|warning): /.test(text)) return GIT_CHILD.test(text);
+  if (GIT_ADVICE.test(text) || text.startsWith('fatal: ')) state.odd = 1;
   return GIT_PART.test(text) || indented(text);
 }
 
@@ -262,4 +269,4 @@ export function indented(text: string): boolean {
 
 /** Lines of a program's own report that repeat its prefix: `DETAIL:` after `ERROR:`, a PHP stack, a Go panic. */
 export const REPEATED_PREFIX_PART =
-  /^(?:DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION): |^[ \t]|^$|^PHP(?: {1,4}\d{1,3}\. | Stack trace:)|^goroutine \d+ |^\[signal |^(?:main|runtime|github\.com|google\.golang)[\w./*()-]*\(|^created by |^#\d+ |^Caused by: |^stack backtrace:/;
+  /^(?:DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION): |^[ \t]|^$|^PHP(?: {1,4}\d{1,3}\. | Stack trace:)|^goroutine \d+ |^\[signal |^(?:main|runtime|github\.com|google\.golang)[\w./*()-]*\(|^created by |^#\d+ |^Caused by: |^stack backtrace:|^\S+\.(?:rb|erb|haml|slim|rake|ru):\d+:in /;

@@ -177,7 +177,7 @@ const FRAME_LINES: Readonly<Record<Exclude<Language, 'python'>, RegExp>> = {
 };
 
 const HEADER =
-  /(?:^|[\s"'(:\]>-])(?<type>(?:[A-Za-z_$][\w$]*(?:\.|::|\\{1,2}|\/))*(?:[A-Za-z_$][\w$]*)?(?:Error|Exception|Failure|Fault|Interrupt|Throwable|Timeout|Panic|Errno::[A-Z]+|ENOSPC))(?: \[(?<code>[\w.]+)\])?(?:: (?<message>.*)| \((?<paren>.*)\):?|(?<bare>\s*\{?))$/;
+  /(?:^|[\s"'(:\]>-])(?<type>(?:[a-z_]\w*\.){1,6}_?(?:exceptions?|errors?|exc)\.[A-Z]\w*|(?:[A-Za-z_$][\w$]*(?:\.|::|\\{1,2}|\/))*(?:[A-Za-z_$][\w$]*)?(?:Error|Exception|Failure|Fault|Interrupt|Throwable|Timeout|Panic|Errno::[A-Z]+|ENOSPC))(?: \[(?<code>[\w.]+)\])?(?:: (?<message>.*)| \((?<paren>.*)\):?|(?<bare>\s*\{?))$/;
 const CAUSE_HEADER = /^\s*(?:Caused by: |Suppressed: |\[cause\]: | {1,8}---> |Wrapped by: )(.*)$/;
 
 function frameEntries(lines: readonly string[], language: Exclude<Language, 'python'>, used: Set<number>): Entry[] {
@@ -224,6 +224,8 @@ function entryOf(text: string, joint: Entry['joint']): Entry | null {
 
 /** `Type: message` at the end of a line, whatever stands before it. */
 export function exceptionIn(text: string): { type: string; message: string; index: number } | null {
+  const elixir = /^\*\* \(([A-Z][\w.]*)\) ?(.*)$/.exec(text);
+  if (elixir) return { type: elixir[1] ?? '', message: elixir[2] ?? '', index: 0 };
   const match = HEADER.exec(text);
   if (match?.groups) {
     const type = match.groups['type'] ?? '';
