@@ -260,6 +260,11 @@ export type Check = CheckBase &
     /** A write transaction can be begun (and is taken back at once). */
     | { readonly kind: 'sqlite-unlocked'; readonly path: string }
     | { readonly kind: 'time-passed'; readonly until: number }
+    /**
+     * The failed operation cannot be tried again here, and why: nothing calls it on demand. Never passes and never fails.
+     * The change stays while the error stays away, and the plan ends as `inconclusive`.
+     */
+    | { readonly kind: 'untried'; readonly reason: string }
     | { readonly kind: 'run'; readonly argv: readonly string[]; readonly cwd: string; readonly timeoutMs: number }
   );
 export type CheckKind = Check['kind'];

@@ -8,6 +8,7 @@ import type { Incident } from '../core/incident.ts';
 import type { Outcome } from '../core/outcome.ts';
 import { hashedText, type Plan } from '../core/plan.ts';
 import { notApplicable, propose, type Diagnosis, type Fix } from '../fixes/contract.ts';
+import { untried } from '../fixes/shared/health-check.ts';
 import type { Probe } from '../host/contract.ts';
 import type { Store } from '../store/contract.ts';
 import { openStore } from '../store/index.ts';
@@ -232,6 +233,14 @@ describe('a service that the problem has brought down', () => {
     await fixer().step(id, signal);
     expect(await restarts(id)).toEqual(['write-file', 'restart']);
     expect((await store.plan(`${id}-1`))?.checks.map((check) => check.kind)).toContain('running-anew');
+  });
+
+  it('tries by staying up what nobody else could try', async () => {
+    diagnosis = () => propose({ ...proposal, checks: [...proposal.checks, untried('the call that failed')] });
+    answers = { act: [acted] };
+    const id = await incident({ symptoms: ['service_crash'] });
+    await fixer().step(id, signal);
+    expect((await store.plan(`${id}-1`))?.checks.map(({ kind }) => kind)).toEqual(['file-parses', 'running-anew']);
   });
 
   it('is not started unasked where restarts are not automatic: the plan asks', async () => {

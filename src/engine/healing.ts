@@ -341,7 +341,7 @@ export class Healing {
         return;
       }
       case 'finished':
-        return this.#finish(incident, plan, answer.outcome, this.#retryAt(incident, answer.outcome));
+        return this.#finish(incident, plan, answer.outcome, this.#retryAt(incident, plan, answer.outcome));
       case 'died': {
         const again = await hands(plan.id, 'recover', new AbortController().signal);
         if (again.kind !== 'died') return this.#absorb(incident, plan, again);
@@ -357,7 +357,9 @@ export class Healing {
     }
   }
 
-  #retryAt(incident: Incident, outcome: Outcome): number | null {
+  #retryAt(incident: Incident, plan: Plan, outcome: Outcome): number | null {
+    // What was done stays and cannot be tried: once more would change nothing, and a person can tell.
+    if (outcome.kind === 'inconclusive' && plan.checks.some(({ kind }) => kind === 'untried')) return null;
     if (outcome.kind === 'rollback-failed' || incident.attempts >= this.#deps.config.maxAutoFixAttempts) return null;
     return outcome.at + RETRY_MS * 2 ** Math.max(0, incident.attempts - 1);
   }

@@ -138,8 +138,7 @@ export class Planner {
     }
     if (again) return planOf(again);
     // A start that was ruled out is what a person should hear of a crash; of anything else it says nothing.
-    const isCrash = incident.type === 'service_crash' || incident.symptoms.includes('service_crash');
-    if (ruledOut !== null && isCrash) return { kind: 'refused', reason: ruledOut, trips: false, asked };
+    if (ruledOut !== null && hasDied(incident)) return { kind: 'refused', reason: ruledOut, trips: false, asked };
     return { kind: 'nothing', reason: nothingFits(asked), asked };
   }
 
@@ -337,7 +336,7 @@ export class Planner {
       why: proposal.why,
       facts: proposal.facts,
       steps: [...proposal.steps, ...restart.steps],
-      checks: [...proposal.checks, ...restart.checks, ...(await this.#neighbours(service))],
+      checks: [...provable(incident, proposal, restart), ...restart.checks, ...(await this.#neighbours(service))],
       settleMs: settleMs(service, incident),
       risk,
       scope: fix.scope,
@@ -360,8 +359,7 @@ export class Planner {
     if (proposal.steps.some((s) => s.kind === 'restart')) return { kind: 'done', ...NO_RESTART };
     const { stoppedOnPurpose, running } = await this.#deps.probe.services.state(service.name);
     if (stoppedOnPurpose) return { kind: 'none', ...NO_RESTART };
-    const hasDied = incident.type === 'service_crash' || incident.symptoms.includes('service_crash');
-    const isDown = running === false && hasDied;
+    const isDown = running === false && hasDied(incident);
     if (!proposal.needsRestart && !isDown) return { kind: 'none', ...NO_RESTART };
     const policy = service.fixes['restart-service'] ?? 'auto';
     if (!via || (policy !== 'auto' && !isDown)) return { kind: 'recommended', ...NO_RESTART };
@@ -411,6 +409,15 @@ export class Planner {
         : [],
     );
   }
+}
+
+const hasDied = ({ type, symptoms }: Incident): boolean =>
+  type === 'service_crash' || symptoms.includes('service_crash');
+
+/** Where the plan starts what this problem has brought down, staying up is the failed operation, and it is tried. */
+function provable(incident: Incident, { checks }: Proposal, restart: Restart): readonly Check[] {
+  const isTried = restart.kind === 'done' && hasDied(incident);
+  return isTried ? checks.filter(({ kind }) => kind !== 'untried') : checks;
 }
 
 /** Longer than the problem's own period, as far as that stays sensible: at most ten times the configured settle time. */

@@ -6,6 +6,7 @@ import type { Check, CheckResult } from '../core/plan.ts';
 import type { GitRepository } from '../host/contract.ts';
 import type { DrillKit } from '../testing/drill-kit.ts';
 import { type Diagnosis, defineFix, type FixContext, later, notApplicable, propose, refuse } from './contract.ts';
+import { untried } from './shared/health-check.ts';
 import { listed } from './shared/listed.ts';
 
 /** A deploy shows its faults within this time, or with the first run of an hourly job. */
@@ -196,7 +197,7 @@ function checksFor(service: string, { repository, healthy, health }: Found): Che
   const title = `${healthy.branch} is at ${healthy.commit.slice(0, 10)}`;
   const { directory } = repository;
   const arrived = { kind: 'git-state', title, failsBefore: true, directory, head: healthy.commit } as const;
-  if (health !== false) return [{ ...arrived, proves: 'operation' }];
+  if (health !== false) return [{ ...arrived, proves: 'operation' }, untried(`that ${service} stays up`)];
   const isHealthy = { kind: 'health', title: `${service} is healthy`, service, failsBefore: true } as const;
   return [
     { ...isHealthy, proves: 'operation' },

@@ -4,6 +4,7 @@
 import type { Check, CheckResult } from '../core/plan.ts';
 import type { GitIncoming, GitRepository, Probe } from '../host/contract.ts';
 import { type Diagnosis, defineFix, type FixContext, later, notApplicable, propose, refuse } from './contract.ts';
+import { untried } from './shared/health-check.ts';
 import { listed } from './shared/listed.ts';
 import { changesCode, planUpdate, type Update } from './shared/update.ts';
 
@@ -82,6 +83,16 @@ export default defineFix({
       facts: { file: '{directory}/main.py', exception: 'AttributeError' },
       type: 'attribute_error',
       expect: 'not-applicable',
+    },
+    {
+      given: 'the same, and nobody has said how the service is asked whether it works',
+      world: async (kit) => {
+        await kit.repository({ 'main.py': BUGGY });
+        await kit.upstream({ 'main.py': MENDED }, 'fix');
+      },
+      facts: { file: '{directory}/main.py', exception: 'AttributeError' },
+      type: 'attribute_error',
+      expect: ['git-rescue', 'git-fast-forward'],
     },
     {
       given: 'upstream has mended a file that is edited here, too',
@@ -216,24 +227,21 @@ async function proposal(context: FixContext, found: Found): Promise<Diagnosis> {
   });
 }
 
-/** The owner's probe is the failed operation when it fails now. Without one, being at upstream's commit is all there is. */
+/** The owner's probe is the failed operation when it fails now. Otherwise only its caller can try what failed. */
 function checksFor(
   service: string,
   { directory, branch }: GitRepository,
   { commit }: GitIncoming,
   health: CheckResult['passed'],
-): Check[] {
+): readonly Check[] {
   const title = `${branch} is at ${commit.slice(0, 10)}`;
   const arrived = { kind: 'git-state', title, failsBefore: true, directory, head: commit } as const;
   const isHealthy = { kind: 'health', title: `${service} is healthy`, service } as const;
-  if (health === 'unknown') return [{ ...arrived, proves: 'operation' }];
-  if (health === true)
+  if (health === false)
     return [
-      { ...arrived, proves: 'operation' },
-      { ...isHealthy, proves: 'neighbour', failsBefore: false },
+      { ...isHealthy, proves: 'operation', failsBefore: true },
+      { ...arrived, proves: 'neighbour' },
     ];
-  return [
-    { ...isHealthy, proves: 'operation', failsBefore: true },
-    { ...arrived, proves: 'neighbour' },
-  ];
+  const unproven = [{ ...arrived, proves: 'operation' }, untried('the call that failed')] as const;
+  return health === 'unknown' ? unproven : [...unproven, { ...isHealthy, proves: 'neighbour', failsBefore: false }];
 }

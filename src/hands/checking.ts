@@ -10,6 +10,8 @@ import { textOf, type Session } from './session.ts';
 export type Verdict =
   | { readonly name: 'passed' }
   | { readonly name: 'failed'; readonly reason: string }
+  /** Everything that could be looked at is well, and the failed operation cannot be tried by anybody but its caller. */
+  | { readonly name: 'untried'; readonly reason: string }
   | { readonly name: 'unknown'; readonly reason: string };
 
 /** Default time for what has to come up first. A small service answers its health probe within seconds of a start. */
@@ -82,11 +84,15 @@ function judge(session: Session, rows: readonly CheckRow[], before: ReadonlyMap<
     (row) => row.passed === false && !operations.includes(row) && before.get(row.index)?.passed !== false,
   );
   if (worse) return { name: 'failed', reason: `something beside it stopped working: ${worse.title}: ${worse.text}` };
-  const open = operations.find((row) => row.passed === 'unknown');
+  const unknown = operations.filter((row) => row.passed === 'unknown');
+  const open = unknown.find((row) => !isUntried(session, row));
   if (open) return { name: 'unknown', reason: `${open.title} could not be checked: ${open.text}` };
   if (operations.length === 0) return { name: 'unknown', reason: 'no check tries the failed operation itself' };
-  return { name: 'passed' };
+  const untried = unknown[0];
+  return untried ? { name: 'untried', reason: untried.text } : { name: 'passed' };
 }
+
+const isUntried = (session: Session, row: CheckRow): boolean => session.plan.checks[row.index]?.kind === 'untried';
 
 /** Again and again until it passes or its time is up. */
 async function patiently(session: Session, index: number, check: Check, since: number): Promise<CheckRow> {
@@ -94,7 +100,8 @@ async function patiently(session: Session, index: number, check: Check, since: n
   const end = clock.monotonic() + (COMES_UP.has(check.kind) ? patienceMs : Math.min(patienceMs, SHORT_PATIENCE_MS));
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     const row = await once(session, index, check, since);
-    if (row.passed === true || signal.aborted || clock.monotonic() + pause > end) return row;
+    if (row.passed === true || check.kind === 'untried' || signal.aborted || clock.monotonic() + pause > end)
+      return row;
     await clock.sleep(pause, signal);
   }
 }

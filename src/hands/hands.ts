@@ -180,7 +180,7 @@ async function prove(session: Session): Promise<HandsAnswer> {
   const evidence = evidenceOf(rows);
   const data = { when: 'after', verdict: verdict.name, checks: rows };
   await session.write('checked-after', { step: -1, phase: 'checked', data });
-  if (verdict.name === 'passed') return { kind: 'acted', evidence };
+  if (verdict.name === 'passed' || verdict.name === 'untried') return { kind: 'acted', evidence };
   return takeBack(session, endingOf(verdict), evidence);
 }
 
@@ -188,6 +188,8 @@ function endingOf(verdict: { readonly name: 'failed' | 'unknown'; readonly reaso
   if (verdict.name === 'failed') return { kind: 'rolled-back', reason: `it did not help: ${verdict.reason}` };
   return { kind: 'inconclusive', reason: verdict.reason };
 }
+
+const KEPT = 'done and kept, the error has stayed away, but that is no proof';
 
 /** After the settle time: only now it may be called fixed. What cannot be found out leaves the change in place, unproven. */
 async function verify(session: Session): Promise<HandsAnswer> {
@@ -197,6 +199,10 @@ async function verify(session: Session): Promise<HandsAnswer> {
   await session.write('checked-verify', { step: -1, phase: 'checked', data });
   if (verdict.name === 'passed')
     return session.finish(session.outcome('fixed', `${session.plan.title}: proven`, evidence));
+  if (verdict.name === 'untried')
+    return session.finish(
+      session.outcome('inconclusive', `${session.plan.title}: ${KEPT}; ${verdict.reason}`, evidence),
+    );
   if (verdict.name === 'unknown') return session.finish(session.outcome('inconclusive', verdict.reason, evidence));
   return takeBack(session, { kind: 'rolled-back', reason: `it did not last: ${verdict.reason}` }, evidence);
 }

@@ -76,7 +76,7 @@ function next(state: PlanState, entry: JournalEntry): PlanState {
         ? { name: 'undoing', ending: entry.data['ending'] as Ending }
         : { name: 'acting', step: entry.step };
     case 'checked':
-      return entry.data['when'] === 'after' && entry.data['verdict'] === 'passed'
+      return entry.data['when'] === 'after' && KEEPS.has(entry.data['verdict'])
         ? { name: 'acted', checks: rowsOf(entry) }
         : state;
     case 'undo-intent':
@@ -87,6 +87,9 @@ function next(state: PlanState, entry: JournalEntry): PlanState {
       return { name: 'finished', outcome: entry.data['outcome'] as Outcome };
   }
 }
+
+/** Verdicts with which what was done stays for the settle time. */
+const KEEPS: ReadonlySet<unknown> = new Set(['passed', 'untried']);
 
 const INTERRUPTED: Ending = { kind: 'rolled-back', reason: 'it was interrupted while it was being taken back' };
 

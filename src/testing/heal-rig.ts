@@ -194,8 +194,8 @@ export class HealRig {
   }
 
   /** Writes the file anew, and proves it by what is in it. `helps` false: a further proof never passes. */
-  mend(changes: Partial<Fix> & { readonly helps?: boolean; readonly before?: Step } = {}): Fix {
-    const { helps = true, before, ...rest } = changes;
+  mend(changes: Partial<Fix> & { readonly helps?: boolean; readonly before?: Step; readonly also?: Check } = {}): Fix {
+    const { helps = true, before, also, ...rest } = changes;
     return defineFix({
       name: 'mend',
       family: 'restore-config',
@@ -234,6 +234,7 @@ export class HealRig {
               keys: ['KEY'],
             },
             ...(helps ? [] : [NEVER]),
+            ...(also ? [also] : []),
           ],
           resources: [],
           needsRestart: false,

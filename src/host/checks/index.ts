@@ -20,6 +20,7 @@ import { sqliteSound } from './sqlite-sound.ts';
 import { sqliteUnlocked } from './sqlite-unlocked.ts';
 import { tcp } from './tcp.ts';
 import { timePassed } from './time-passed.ts';
+import { untried } from './untried.ts';
 import { writable } from './writable.ts';
 
 export const checks: readonly AnyCheckRunner[] = [
@@ -41,5 +42,6 @@ export const checks: readonly AnyCheckRunner[] = [
   sqliteUnlocked,
   tcp,
   timePassed,
+  untried,
   writable,
 ];
