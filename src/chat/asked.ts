@@ -56,8 +56,8 @@ export class AskedList {
     return this.#change((all) => all.filter((asked) => asked.update !== update));
   }
 
-  #change(next: (all: readonly Asked[]) => readonly Asked[]): Promise<void> {
-    const work = this.#queue.then(async () => this.#store.setValue(KEY, next(await this.all())));
+  #change(edit: (all: readonly Asked[]) => readonly Asked[]): Promise<void> {
+    const work = this.#queue.then(async () => this.#store.setValue(KEY, edit(await this.all())));
     this.#queue = work.catch(() => {});
     return work;
   }

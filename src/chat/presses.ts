@@ -8,7 +8,7 @@ import { keyboardOf, readPress, type Press } from '../notifiers/shared/telegram-
 import { bridged } from '../notifiers/shared/telegram-client.ts';
 import type { ActionAnswer } from '../operations.ts';
 import type { Handle } from './memory.ts';
-import { doneText } from './render.ts';
+import { doneText } from './render-parts.ts';
 import { personOf, type Session } from './session.ts';
 
 /** "Are you sure?" is not answered by a tap of another moment. */

@@ -265,6 +265,22 @@ describe('commands', () => {
     expect((await ask('pause for maintenance')).text).toContain('Paused: watching goes on');
     expect((await ask('status')).text).toContain('⏸ Paused by user 1001');
     expect((await ask('resume')).text).toContain('✅');
+    expect((await ask('pause 2h')).text).toContain('until 2026-01-05 14:0');
+    expect((await ask('status')).text).toMatch(/⏸ Paused by user 1001 .* until 2026-01-05 14:0/);
+  });
+
+  it('close an incident that a person has seen to, and silence one without forgetting it', async () => {
+    await begin();
+    await rig.breaks({ fixable: false, type: 'timeout' });
+    await rig.breaks({ fixable: false, type: 'git_error' });
+    await rig.reaches('2', 'needs-human');
+    expect((await ask('silence 1')).text).toMatch(/Incident 1 is silenced until 2026-01-05 14:0/);
+    expect((await ask('status')).text).toContain('1 needs you, 1 silenced');
+    expect((await ask('health check')).text).toContain('❌ Not healthy: 1 open, send "incidents". 1 silenced.');
+    expect((await ask('resolve 2')).text).toContain('✅ Incident 2 is closed');
+    await rig.reaches('2', 'resolved');
+    expect((await ask('health check')).text).toContain('✅ All is well. 1 silenced.');
+    expect((await ask('incidents')).text).toContain('🔕 #1 agent timeout');
   });
 
   it('are refused when they change something and are older than five minutes', async () => {
@@ -366,7 +382,7 @@ describe('an answer', () => {
     const now = rig.clock.now();
     const left = [
       asked(1, { name: 'status' }, now),
-      asked(2, { name: 'pause', reason: '' }, now),
+      asked(2, { name: 'pause', reason: '', forMs: null }, now),
       asked(3, { name: 'help' }, now - 2 * HOUR),
     ];
     await rig.store.setValue('telegram/asked', left);

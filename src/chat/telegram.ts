@@ -9,7 +9,7 @@ import { bridged } from '../notifiers/shared/telegram-client.ts';
 import { changesSomething, GRAMMAR, parseCommand, type Answer } from './commands.ts';
 import { poll } from './poll.ts';
 import { Presses } from './presses.ts';
-import { capital } from './render.ts';
+import { capital } from './render-parts.ts';
 import { FORGOTTEN_MS, Session, type TelegramChatDeps } from './session.ts';
 
 export type { TelegramChatDeps } from './session.ts';
