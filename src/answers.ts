@@ -27,6 +27,8 @@ export interface StatusAnswer {
     readonly pid: number | null;
     readonly since: string | null;
     readonly lastCycleAt: string | null;
+    /** When the next cycle is due; null when nothing runs. Problems are seen at once, whatever the cycle. */
+    readonly nextCycleAt: string | null;
   };
   readonly paused: {
     readonly by: string;
@@ -63,6 +65,8 @@ export interface HealthAnswer {
   /** Problems seen within that time; one that was reported a hundred times is one. */
   readonly errors: number;
   readonly autoFixable: number;
+  /** Open problems that a person has silenced: they do not count against health. */
+  readonly silenced: number;
   readonly bySeverity: Readonly<Record<Severity, number>>;
   readonly recent: readonly IncidentRow[];
   readonly services: readonly ServiceHealth[];

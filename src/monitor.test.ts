@@ -2,15 +2,18 @@ import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadConfig } from './config/load.ts';
 import { SelfHealingMonitor } from './monitor.ts';
+import { createConsoleNotifier } from './notifiers/index.ts';
 import { createLog } from './telemetry/log.ts';
 import { systemClock } from './host/clock.ts';
 import { createScratch, type Scratch, until } from './testing/scratch.ts';
 
 let scratch: Scratch;
 let said: string[];
+let told: string[];
 beforeEach(() => {
   scratch = createScratch();
   said = [];
+  told = [];
 });
 afterEach(() => scratch.close());
 
@@ -21,6 +24,7 @@ async function start(): Promise<SelfHealingMonitor> {
   const monitor = new SelfHealingMonitor({
     config: await loadConfig({ cwd: scratch.directory, environment }),
     environment,
+    notifiers: [createConsoleNotifier({ write: (text) => told.push(text) })],
     log: createLog({ stream: { write: (text) => said.push(text) }, clock: systemClock }),
   });
   scratch.later(() => monitor.stop());
@@ -54,6 +58,8 @@ describe('the monitor', () => {
       expect(names('quarantine').map((name) => name.replace(/^\d+/, 'N'))).toContain(`N-${file}`);
       expect(said.join('')).toMatch(/ERROR selfheal: the store was damaged and was set aside/);
       expect(await monitor.operations.status()).toMatchObject({ paused: { by: 'selfheal' } });
+      expect(await until(() => told.join('').includes('my memory was damaged'))).toBe(true);
+      expect(told.join('')).toContain(file);
     },
   );
 });

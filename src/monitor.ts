@@ -1,6 +1,7 @@
 // SelfHealingMonitor: the daemon as a class. It holds the host's lock, runs the three flows (watch,
 // heal, tell) until it is stopped, and closes everything in reverse order.
 
+import { basename, join } from 'node:path';
 import { createBase, operationsOn, type Base, type Environment } from './app.ts';
 import { createTelegramMemory } from './chat/memory.ts';
 import { startTelegramChat } from './chat/telegram.ts';
@@ -11,7 +12,7 @@ import type { Incident } from './core/incident.ts';
 import { createGoodCopies } from './engine/good-copies.ts';
 import { Incidents } from './engine/incidents.ts';
 import { type Chore, HOUR_MS, KEEP_MS, sweep } from './engine/sweep.ts';
-import { createTelling, type Telling } from './engine/telling.ts';
+import { createTelling, type Notice, type Telling } from './engine/telling.ts';
 import { WatchFlow } from './engine/watch.ts';
 import { type GatewayWorker, startGatewayWorker } from './gateway-worker.ts';
 import type { Fix } from './fixes/contract.ts';
@@ -121,7 +122,7 @@ export class SelfHealingMonitor {
     const log = this.#log;
     await this.#lock(config);
     const clock = this.#options.clock ?? systemClock;
-    const store = await this.#store(config, clock);
+    const { store, moved } = await this.#store(config, clock);
     const { fixes } = this.#options;
     const base = await createBase({ config, environment: this.#environment, clock, store, ...(fixes && { fixes }) });
     const { machine } = base;
@@ -130,6 +131,7 @@ export class SelfHealingMonitor {
     const flows = new Flows({ store, clock, log, teardown: this.#teardown, signal: this.#stopping.signal });
 
     const telling = this.#telling(base);
+    if (moved.length > 0) void telling.notice(storeWasDamaged(config, moved, clock.now()));
     base.listeners.problem = (message, error) => log.error(message, { error });
     base.listeners.changed = ({ incident }) => this.#heard(incident, telling);
     this.#operations = operationsOn(base, { here: true, close: async () => {} });
@@ -183,7 +185,7 @@ export class SelfHealingMonitor {
   }
 
   /** A damaged store is set aside, loudly, and healing waits for a person; watching and asking go on. */
-  async #store({ state }: Config, clock: Clock): Promise<Store> {
+  async #store({ state }: Config, clock: Clock): Promise<{ readonly store: Store; readonly moved: readonly string[] }> {
     const { store, moved } = await openSoundStore({ directory: state, clock });
     this.#teardown.add('store', () => store.close());
     if (moved.length > 0)
@@ -194,7 +196,7 @@ export class SelfHealingMonitor {
           copies: `${state}/backups`,
         },
       );
-    return store;
+    return { store, moved };
   }
 
   #telling(base: Base): Telling {
@@ -297,6 +299,23 @@ export class SelfHealingMonitor {
     }
     await telling.told(incident);
   }
+}
+
+/** What was known is set aside: a person must hear of it wherever they are. */
+function storeWasDamaged({ node, state }: Config, moved: readonly string[], now: number): Notice {
+  const files = moved.map((path) => basename(path)).join(', ');
+  return {
+    key: `damaged-store:${now}`,
+    severity: 'critical',
+    title: `🧯 ${node}: my memory was damaged`,
+    body: [
+      'I began a new one and have set the old one aside. I watch and answer, and change nothing until you send "resume".',
+      `Set aside: ${files}`,
+      `Copies of better days: ${join(state, 'backups')}`,
+    ].join('\n'),
+    urgency: 'now',
+    reason: 'critical: at once',
+  };
 }
 
 const DAY_MS = 24 * HOUR_MS;

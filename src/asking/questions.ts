@@ -37,7 +37,7 @@ export class Questions {
       this.#d.daemon(),
       store.value<Pause>(VALUE_KEYS.pause),
       store.value<Breaker>(VALUE_KEYS.breaker),
-      store.incidents({ states: ACTIVE, limit: 1_000 }),
+      store.incidents({ states: [...ACTIVE, 'silenced'], limit: 1_000 }),
       store.value<Cycle>(VALUE_KEYS.cycle),
       store.value<BlindStreams>(VALUE_KEYS.blind),
       store.outbox({ limit: 1_000 }),
@@ -52,6 +52,7 @@ export class Questions {
         pid: daemon.pid,
         since: daemon.running && cycle ? iso(cycle.startedAt) : null,
         lastCycleAt: cycle ? iso(cycle.lastCycleAt) : null,
+        nextCycleAt: daemon.running && cycle ? iso(cycle.lastCycleAt + config.checkIntervalMs) : null,
       },
       paused: isPaused(pause, this.#d.clock.now())
         ? { by: pause.by, at: iso(pause.at), reason: pause.reason, until: pause.until ? iso(pause.until) : null }
@@ -64,7 +65,7 @@ export class Questions {
         reason: s.reason,
         lagBytes: 0,
       })),
-      services: await this.#services(active),
+      services: await this.#services(active.filter((i) => i.state.name !== 'silenced')),
       incidents,
       outbox: {
         pending: outbox.filter((row) => row.state === 'pending').length,
@@ -79,6 +80,7 @@ export class Questions {
     const minutes = options.minutes ?? 30;
     const errors = await this.errors({ minutes });
     const active = await this.#d.store.incidents({ states: ACTIVE, limit: 1_000 });
+    const silenced = await this.#d.store.incidents({ states: ['silenced'], limit: 1_000 });
     const services = await this.#services(active);
     const bySeverity: Record<Severity, number> = { critical: 0, high: 0, medium: 0, low: 0 };
     for (const i of errors.incidents) bySeverity[i.severity] += 1;
@@ -93,6 +95,7 @@ export class Questions {
       minutes,
       errors: errors.total,
       autoFixable: errors.autoFixable,
+      silenced: silenced.length,
       bySeverity,
       recent: errors.incidents.slice(0, RECENT),
       services,

@@ -8,21 +8,18 @@ import type { Operations, Person } from '../operations.ts';
 import { GRAMMAR, type Command, type CommandName } from './grammar.ts';
 import type { Suggestion } from './parse.ts';
 import {
-  actionLine,
   errorsLines,
   fixLines,
   healthLines,
   helpLines,
   historyLines,
-  incidentLines,
   incidentsLines,
-  logsText,
-  planLines,
   pullLines,
   reportLines,
   statusLines,
-  whyLines,
 } from './render.ts';
+import { incidentLines, logsText, planLines, whyLines } from './render-incident.ts';
+import { actionLine } from './render-parts.ts';
 
 export { GRAMMAR, type Command, type CommandName } from './grammar.ts';
 export { parseCommand, type Suggestion } from './parse.ts';
@@ -101,8 +98,10 @@ export async function answer(
       return { lines: [actionLine(await operations.rollback(command.id, person))] };
     case 'silence':
       return { lines: [actionLine(await operations.silence(command.id, command.forMs, person))] };
+    case 'resolve':
+      return { lines: [actionLine(await operations.resolve(command.id, person))] };
     case 'pause':
-      return { lines: [actionLine(await operations.pause(person, command.reason))] };
+      return { lines: [actionLine(await operations.pause(person, command.reason, command.forMs ?? undefined))] };
     case 'resume':
       return { lines: [actionLine(await operations.resume(person))] };
     case 'why':

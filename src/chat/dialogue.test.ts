@@ -100,6 +100,7 @@ const COMMANDS = [
   'why 1',
   'pull latest from git',
   'silence 2 2h',
+  'resolve 2',
   'pause for maintenance',
   'resume',
   'help',
@@ -154,6 +155,7 @@ async function fixing(scribe: Scribe): Promise<void> {
       return patient.hands(plan, verb);
     };
     scribe.talk(await ask(rig, 'rollback 1', { takes: '✅ #1 · Taken back' }));
+    scribe.talk(await ask(rig, 'history'));
   });
 }
 

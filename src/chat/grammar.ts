@@ -16,7 +16,8 @@ export type Command =
   | { readonly name: 'deny'; readonly id: string | null }
   | { readonly name: 'rollback'; readonly id: string }
   | { readonly name: 'silence'; readonly id: string; readonly forMs: number }
-  | { readonly name: 'pause'; readonly reason: string }
+  | { readonly name: 'resolve'; readonly id: string }
+  | { readonly name: 'pause'; readonly reason: string; readonly forMs: number | null }
   | { readonly name: 'resume' }
   | { readonly name: 'history' }
   | { readonly name: 'why'; readonly subject: string }
@@ -142,7 +143,15 @@ export const GRAMMAR: readonly Grammar[] = [
     with: ['incident'],
     changes: true,
     usage: 'silence 7 2h',
-    does: 'hear nothing of it for a while',
+    does: 'hear nothing of it; 2 h unless you say how long',
+  },
+  {
+    name: 'resolve',
+    words: ['resolve', 'close', 'solved'],
+    with: ['incident'],
+    changes: true,
+    usage: 'resolve 7',
+    does: 'you have seen to it; it opens again when it is seen again',
   },
   {
     name: 'pause',
@@ -150,7 +159,7 @@ export const GRAMMAR: readonly Grammar[] = [
     with: [],
     changes: true,
     usage: 'pause',
-    does: 'stop all acting; watching goes on',
+    does: 'stop all acting, watching goes on; "pause 2h" ends by itself',
   },
   {
     name: 'resume',

@@ -41,6 +41,8 @@ export interface TelegramMemory {
   answered(message: number): Promise<void>;
   /** True once per update: a replay after a crash is known. */
   takeUpdate(id: number): Promise<boolean>;
+  /** True when the update was taken before. */
+  wasTaken(id: number): Promise<boolean>;
   /** True when this stranger has not been reported today, and not too many others have. */
   reportStranger(user: number): Promise<boolean>;
 }
@@ -147,6 +149,10 @@ class StoredMemory implements TelegramMemory {
     if (taken.includes(id)) return false;
     await this.#store.setValue(UPDATES, [...taken, id].slice(-UPDATES_KEPT));
     return true;
+  }
+
+  async wasTaken(id: number): Promise<boolean> {
+    return ((await this.#store.value<readonly number[]>(UPDATES)) ?? []).includes(id);
   }
 
   async reportStranger(user: number): Promise<boolean> {

@@ -20,7 +20,7 @@ const FILLERS = new Set(
 const NEGATIONS = new Set(["don't", 'dont', 'not', 'never', 'no', 'stop', 'cancel', 'without']);
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
 const DEFAULT_SILENCE_MS = 2 * 3_600_000;
-const LONGEST_SILENCE_MS = 30 * 86_400_000;
+const LONGEST_MS = 30 * 86_400_000;
 const LONGEST_TEXT = 4_000;
 
 interface Read {
@@ -60,8 +60,20 @@ function freeText(text: string): Command | null {
   if (!match) return null;
   const verb = (match[1] as string).toLowerCase();
   const rest = (match[2] ?? '').trim();
-  if (verb === 'pause') return { name: 'pause', reason: rest.replace(/^(for|because|:)\s+/i, '') };
+  if (verb === 'pause') return pauseOf(rest);
   return rest ? { name: 'why', subject: /^(?:incident\s+)?#?(\d{1,9})$/i.exec(rest)?.[1] ?? rest } : null;
+}
+
+/** `pause`, `pause 2h`, `pause for maintenance`, `pause for 2 hours because of the move`. */
+function pauseOf(rest: string): Command {
+  const words = /^(?:for\s+)?(\d{1,6}\s*[a-z]+)\b[\s:,]*/i.exec(rest);
+  const forMs = words ? (readWords(words[1] as string).spans[0] ?? null) : null;
+  const reason = words && forMs ? rest.slice(words[0].length) : rest;
+  return {
+    name: 'pause',
+    reason: reason.replace(/^(for|because|:)\s+/i, ''),
+    forMs: forMs && Math.min(forMs, LONGEST_MS),
+  };
 }
 
 function readWords(text: string): Read {
@@ -106,9 +118,18 @@ function findGrammar({ words, ids }: Read): Found | null {
     const rest = words.filter((word) => word !== near && !FILLERS.has(word));
     const known = rest.filter((word) => isNear(word, [...grammar.words, ...grammar.with]));
     const unknown = rest.filter((word) => !known.includes(word));
-    const wantsId = ['incident', 'plan', 'approve', 'deny', 'rollback', 'silence', 'logs', 'why', 'fix'].includes(
-      grammar.name,
-    );
+    const wantsId = [
+      'incident',
+      'plan',
+      'approve',
+      'deny',
+      'rollback',
+      'silence',
+      'resolve',
+      'logs',
+      'why',
+      'fix',
+    ].includes(grammar.name);
     // A word that changes something outranks one that only shows, so that "fix errors" is no "errors".
     const score =
       known.length * 2 -
@@ -152,6 +173,7 @@ function fill(grammar: Grammar, read: Read, unknown: readonly string[]): Command
       return { name, id: id ?? null };
     case 'plan':
     case 'rollback':
+    case 'resolve':
     case 'logs':
       return id ? { name, id } : suggest(grammar, read, 'Which incident?');
     case 'silence':
@@ -159,7 +181,7 @@ function fill(grammar: Grammar, read: Read, unknown: readonly string[]): Command
     case 'why':
       return id ? { name, subject: id } : suggest(grammar, read, 'Why what?');
     case 'pause':
-      return { name, reason: '' };
+      return { name, reason: '', forMs: read.spans[0] ?? null };
   }
 }
 
@@ -170,7 +192,7 @@ function minutesOf({ spans, ids }: Read): number | null {
 
 function silenceOf({ spans, ids }: Read): number {
   const hours = ids[1] ? Number(ids[1]) * 3_600_000 : DEFAULT_SILENCE_MS;
-  return Math.min(spans[0] ?? hours, LONGEST_SILENCE_MS);
+  return Math.min(spans[0] ?? hours, LONGEST_MS);
 }
 
 function suggest(grammar: Grammar, { ids, spans }: Read, because: string): Suggestion {

@@ -8,7 +8,7 @@ import { keyboardOf, readPress, type Press } from '../notifiers/shared/telegram-
 import { bridged } from '../notifiers/shared/telegram-client.ts';
 import type { ActionAnswer } from '../operations.ts';
 import type { Handle } from './memory.ts';
-import { doneText } from './render.ts';
+import { doneText } from './render-parts.ts';
 import { personOf, type Session } from './session.ts';
 
 /** "Are you sure?" is not answered by a tap of another moment. */
@@ -19,6 +19,11 @@ const SILENCE_MS = 2 * 3_600_000;
 interface Spot {
   readonly chat: number;
   readonly message: number;
+}
+
+/** What is pressed there. */
+interface Touch extends Spot {
+  readonly update: number;
 }
 
 export class Presses {
@@ -49,8 +54,15 @@ export class Presses {
     // A decision on a plan counts once by itself, so that one which a crash interrupts is made after it. All else is
     // marked before it is carried out.
     const once = read.press === 'approve' || read.press === 'deny';
-    if (!once && !(await this.#s.memory.takeUpdate(update))) return;
-    await this.#carryOutPress(read.press, read.handle, record, query, { chat, message: message.message_id }, api);
+    // A question is marked by the list of what was asked.
+    if (
+      read.press === 'details'
+        ? await this.#s.memory.wasTaken(update)
+        : !once && !(await this.#s.memory.takeUpdate(update))
+    )
+      return;
+    const at = { chat, message: message.message_id, update };
+    await this.#carryOutPress(read.press, read.handle, record, query, at, api);
   }
 
   /** Why this press must not count; null when it may. */
@@ -75,7 +87,7 @@ export class Presses {
     handle: string,
     record: Handle,
     query: CallbackQuery,
-    at: Spot,
+    at: Touch,
     api: Api,
   ): Promise<void> {
     const { operations } = this.#s.deps;
@@ -93,12 +105,7 @@ export class Presses {
       }
       case 'details':
         await this.#acknowledge(api, query.id, '', false);
-        return this.#s.carryOut(
-          { name: plan ? 'plan' : 'incident', id: incident },
-          query.from.id,
-          { chat: at.chat, key: `details:${query.id}`, to: at.message },
-          api,
-        );
+        return this.#s.ask(this.#askedBy(query, at, plan ? 'plan' : 'incident', incident), api);
       case 'rollback':
         await this.#s.memory.askSure(handle);
         await this.#acknowledge(api, query.id, `Roll back incident ${incident}?`, false);
@@ -115,7 +122,7 @@ export class Presses {
     act: () => Promise<ActionAnswer>,
     handle: string,
     query: CallbackQuery,
-    at: Spot,
+    at: Touch,
     api: Api,
   ): Promise<void> {
     const failed = (error: unknown): ActionAnswer => {
@@ -133,12 +140,23 @@ export class Presses {
     this.#s.inBackground(async () => {
       const done = await work;
       await finish(done);
-      await this.#s.reply(
-        api,
-        { lines: [doneText(done)] },
-        { chat: at.chat, key: `decided:${query.id}`, to: at.message },
-      );
+      const asked = this.#askedBy(query, at, action, done.incident?.id ?? '');
+      // The update of a rollback is marked as taken already; its answer has a number of its own.
+      await this.#s.say({ ...asked, update: -at.update }, { lines: [doneText(done)] }, api);
     });
+  }
+
+  /** A press as if its words had been written. */
+  #askedBy(query: CallbackQuery, at: Touch, name: 'plan' | 'incident' | 'approve' | 'deny' | 'rollback', id: string) {
+    return {
+      update: at.update,
+      user: query.from.id,
+      command: { name, id },
+      text: `${name} ${id}`,
+      question: at.message,
+      place: { chat: at.chat, key: `pressed:${query.id}`, to: at.message },
+      at: this.#s.deps.clock.now(),
+    };
   }
 
   async #dropButtonsIf(done: ActionAnswer, api: Api, at: Spot): Promise<void> {

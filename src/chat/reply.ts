@@ -74,8 +74,16 @@ async function say(
     const said = { ...options, ...(formatted && { parse_mode: 'HTML' as const }) };
     if (place.instead === undefined)
       return (await api.sendMessage(place.chat, words, said, bridged(deps.signal))).message_id;
-    await api.editMessageText(place.chat, place.instead, words, said, bridged(deps.signal));
-    return place.instead;
+    try {
+      await api.editMessageText(place.chat, place.instead, words, said, bridged(deps.signal));
+      return place.instead;
+    } catch (error) {
+      const { description } = failureOf(error, deps.access.token);
+      if (/message is not modified/i.test(description)) return place.instead;
+      // Deleted meanwhile: the answer is owed all the same.
+      if (!/message to edit not found|message can't be edited|MESSAGE_ID_INVALID/i.test(description)) throw error;
+      return (await api.sendMessage(place.chat, words, said, bridged(deps.signal))).message_id;
+    }
   };
   const message = await send(true).catch((error: unknown) => {
     if (!isParseError(error, deps)) throw error;

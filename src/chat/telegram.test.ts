@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { OWNER, OwnerRig, service, type RigOptions } from '../testing/owner-rig.ts';
-import type { FakeMessage } from '../testing/telegram.ts';
+import type { FakeCall, FakeFault, FakeMessage } from '../testing/telegram.ts';
+import type { Asked } from './asked.ts';
 
 const MINUTE = 60_000;
 const HOUR = 3_600_000;
@@ -164,10 +165,9 @@ describe('a decision by button', () => {
     await begin();
     await rig.breaks();
     const asked = await askingCard();
-    const before = rig.api.sent().length;
     await press(asked, 'Details');
-    await rig.api.until(() => rig.api.sent().length > before);
-    const details = rig.texts().at(-1) as string;
+    await rig.answered(1);
+    const details = rig.api.sent().find(({ messageId }) => messageId === rig.answers[0])?.text;
     expect(details).toContain('install wordtrim==1.2.0 from https://pypi.org/simple');
     expect(details).toContain('undo: puts back what was there');
   });
@@ -265,6 +265,22 @@ describe('commands', () => {
     expect((await ask('pause for maintenance')).text).toContain('Paused: watching goes on');
     expect((await ask('status')).text).toContain('⏸ Paused by user 1001');
     expect((await ask('resume')).text).toContain('✅');
+    expect((await ask('pause 2h')).text).toContain('until 2026-01-05 14:0');
+    expect((await ask('status')).text).toMatch(/⏸ Paused by user 1001 .* until 2026-01-05 14:0/);
+  });
+
+  it('close an incident that a person has seen to, and silence one without forgetting it', async () => {
+    await begin();
+    await rig.breaks({ fixable: false, type: 'timeout' });
+    await rig.breaks({ fixable: false, type: 'git_error' });
+    await rig.reaches('2', 'needs-human');
+    expect((await ask('silence 1')).text).toMatch(/Incident 1 is silenced until 2026-01-05 14:0/);
+    expect((await ask('status')).text).toContain('1 needs you, 1 silenced');
+    expect((await ask('health check')).text).toContain('❌ Not healthy: 1 open, send "incidents". 1 silenced.');
+    expect((await ask('resolve 2')).text).toContain('✅ Incident 2 is closed');
+    await rig.reaches('2', 'resolved');
+    expect((await ask('health check')).text).toContain('✅ All is well. 1 silenced.');
+    expect((await ask('incidents')).text).toContain('🔕 #1 agent timeout');
   });
 
   it('are refused when they change something and are older than five minutes', async () => {
@@ -299,7 +315,7 @@ describe('commands', () => {
       },
     };
     rig.api.push(update, 900_002);
-    await rig.api.until(() => rig.api.sent().length === 1);
+    await rig.answered(1);
     await rig.end();
     await rig.begin();
     rig.api.push(update, 900_002);
@@ -316,6 +332,82 @@ describe('commands', () => {
 });
 
 describe('an answer', () => {
+  const failing = (fault: FakeFault) => (call: FakeCall) => (call.method === 'sendMessage' ? fault : undefined);
+  const asked = (update: number, command: Asked['command'], at: number): Asked => {
+    const place = { chat: OWNER, key: `answer:${update}` };
+    return { update, user: OWNER, command, text: command.name, question: 1, place, at, answer: null };
+  };
+
+  it('that the network has kept back comes when it is there again, once, and holds up nothing', async () => {
+    await begin();
+    let refused = 0;
+    rig.api.fault = failing({ kind: 'status', status: 502 });
+    const [first, second] = [rig.api.say('pause'), rig.api.say('status')];
+    await rig.api.until(() => (refused = rig.api.callsOf('sendMessage').length) > 3);
+    expect(refused).toBeGreaterThan(3);
+    rig.api.fault = () => undefined;
+    rig.clock.jump(2 * MINUTE);
+    await rig.answered(2);
+    expect(rig.texts().map((text) => text.split('\n')[0])).toEqual(
+      expect.arrayContaining([expect.stringContaining('Paused'), expect.stringContaining('selfheal runs')]),
+    );
+    expect(rig.api.sent()).toHaveLength(2);
+    // Whoever gets an answer late is told what it answers.
+    const quoted = rig.api.callsOf('sendMessage').filter(({ status }) => status === 200);
+    expect(quoted.map(({ params }) => (params.reply_parameters as { message_id: number }).message_id).sort()).toEqual([
+      first,
+      second,
+    ]);
+  });
+
+  it('that a crash has kept back is sent after it, and what was done is not done again', async () => {
+    await begin();
+    rig.api.fault = failing({ kind: 'hang' });
+    rig.api.say('pause for dinner');
+    await rig.api.until(() => rig.api.callsOf('sendMessage').length > 0);
+    const paused = await rig.store.value('pause');
+    await rig.end();
+    rig.api.fault = () => undefined;
+    rig.clock.jump(MINUTE);
+    await rig.begin();
+    await rig.answered(1);
+    expect(rig.texts()).toEqual([expect.stringContaining('Paused')]);
+    expect(paused).not.toBeNull();
+    expect(await rig.store.value('pause')).toEqual(paused);
+  });
+
+  it('to what a crash has interrupted: a question is answered, a wish is not carried out again', async () => {
+    await begin();
+    await rig.end();
+    const now = rig.clock.now();
+    const left = [
+      asked(1, { name: 'status' }, now),
+      asked(2, { name: 'pause', reason: '', forMs: null }, now),
+      asked(3, { name: 'help' }, now - 2 * HOUR),
+    ];
+    await rig.store.setValue('telegram/asked', left);
+    await rig.begin();
+    await rig.answered(2);
+    expect(rig.texts()).toEqual([
+      expect.stringContaining('selfheal runs'),
+      expect.stringContaining('I was interrupted at "pause"'),
+    ]);
+    expect(await rig.store.value('pause')).toBeNull();
+  });
+
+  it('takes the place of the message that said to wait, and comes by itself when that was deleted', async () => {
+    await begin({ config: { services: [{ ...service('agent'), fixes: { 'install-package': 'auto' } }] } });
+    await rig.breaks({ state: { name: 'open', notBefore: rig.clock.now() + HOUR } });
+    rig.script.hands = async (plan, verb) => {
+      const waiting = () => rig.api.sent().find(({ text }) => text.includes('Working on it'));
+      if (verb === 'act') await rig.api.until(() => waiting() !== undefined);
+      Object.assign(waiting() ?? {}, { deleted: true });
+      return rig.scripted(plan, verb);
+    };
+    rig.api.say('fix errors');
+    await rig.api.until(() => rig.texts().some((text) => text.includes('Successful: 1')));
+  });
+
   it('long logs come as a file', async () => {
     await begin();
     await rig.breaks({

@@ -6,11 +6,11 @@ import type { Message, Update } from 'grammy/types';
 import type { Notification } from '../core/notification.ts';
 import { oneLine } from '../core/visible.ts';
 import { bridged } from '../notifiers/shared/telegram-client.ts';
-import { changesSomething, GRAMMAR, parseCommand } from './commands.ts';
+import { changesSomething, GRAMMAR, parseCommand, type Answer } from './commands.ts';
 import { poll } from './poll.ts';
 import { Presses } from './presses.ts';
-import { capital } from './render.ts';
-import { Session, type TelegramChatDeps } from './session.ts';
+import { capital } from './render-parts.ts';
+import { FORGOTTEN_MS, Session, type TelegramChatDeps } from './session.ts';
 
 export type { TelegramChatDeps } from './session.ts';
 
@@ -21,8 +21,6 @@ export interface TelegramChat {
 
 /** A wish older than this was meant for another moment. */
 const STALE_MS = 300_000;
-/** Questions older than this are not answered any more. */
-const FORGOTTEN_MS = 3_600_000;
 const STOP_MS = 1_500;
 
 /**
@@ -41,7 +39,7 @@ export async function startTelegramChat(deps: TelegramChatDeps): Promise<Telegra
       clock: deps.clock,
       log: deps.log,
       handle: (update, bot) => chat.take(update, bot),
-      connected: (bot) => chat.setMenu(bot),
+      connected: (bot) => chat.connected(bot),
       contested: (why) => chat.warnOfRival(why),
     },
     signal,
@@ -60,15 +58,22 @@ class Conversation {
   readonly #s: Session;
   readonly #presses: Presses;
   #menuSet = false;
+  #resumed = false;
 
   constructor(session: Session) {
     this.#s = session;
     this.#presses = new Presses(session);
   }
 
+  /** The Bot API can be reached, for the first time or again. */
+  async connected({ api }: Bot): Promise<void> {
+    if (!this.#resumed) this.#s.inBackground(() => this.#s.resume(api));
+    this.#resumed = true;
+    if (!this.#menuSet) await this.#setMenu(api);
+  }
+
   /** The commands that need no number, for the owner's chat only: strangers see no menu. */
-  async setMenu({ api }: Bot): Promise<void> {
-    if (this.#menuSet) return;
+  async #setMenu(api: Api): Promise<void> {
     const commands = MENU.map(({ name, does }) => ({ command: name, description: does }));
     const scope = { type: 'chat' as const, chat_id: this.#s.deps.config.chat };
     try {
@@ -83,9 +88,7 @@ class Conversation {
   async take(update: Update, { api, botInfo }: Bot): Promise<void> {
     try {
       if (update.callback_query) await this.#presses.take(update.update_id, update.callback_query, api);
-      // Marked before it is carried out: what a crash interrupts is not done twice, and people ask again.
-      else if (update.message && (await this.#s.memory.takeUpdate(update.update_id)))
-        await this.#takeMessage(update.update_id, update.message, api, botInfo.username);
+      else if (update.message) await this.#takeMessage(update.update_id, update.message, api, botInfo.username);
     } catch (error) {
       this.#s.failed('an update could not be handled', error);
     }
@@ -104,17 +107,17 @@ class Conversation {
     if (isGroup && command.name === 'suggestion' && !message.text.startsWith('/')) return;
     const age = this.#s.deps.clock.now() - message.date * 1_000;
     if (age > FORGOTTEN_MS && !changesSomething(command.name)) return;
-    const place = { chat: message.chat.id, key: `answer:${update}`, ...(isGroup && { to: message.message_id }) };
-    if (age > STALE_MS && changesSomething(command.name)) {
-      const minutes = Math.round(age / 60_000);
-      const lines = [
-        `⌛ "${oneLine(text, 60)}" was sent ${minutes} min ago, so I have not done it.`,
-        'Send it again if you still want it.',
-      ];
-      await this.#s.reply(api, { lines }, place);
-      return;
-    }
-    await this.#s.carryOut(command, user, place, api);
+    const asked = {
+      update,
+      user,
+      command,
+      text: oneLine(text, 60),
+      question: message.message_id,
+      place: { chat: message.chat.id, key: `answer:${update}`, ...(isGroup && { to: message.message_id }) },
+      at: this.#s.deps.clock.now(),
+    };
+    if (age > STALE_MS && changesSomething(command.name)) await this.#s.say(asked, tooLate(asked.text, age), api);
+    else await this.#s.ask(asked, api);
   }
 
   /** The user's id if this person may speak here, else null. Strangers get silence and the owner one notice. */
@@ -163,6 +166,15 @@ const MENU = GRAMMAR.filter(({ name }) =>
     name,
   ),
 );
+
+function tooLate(text: string, age: number): Answer {
+  const minutes = Math.round(age / 60_000);
+  const lines = [
+    `⌛ "${text}" was sent ${minutes} min ago, so I have not done it.`,
+    'Send it again if you still want it.',
+  ];
+  return { lines };
+}
 
 /** The text without our own mention; null when it is addressed to another bot. */
 function addressed(text: string, botName: string): string | null {

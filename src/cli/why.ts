@@ -1,6 +1,6 @@
 // `why TEXT-or-ID`: which rule matched, which nearly did, and what made the fingerprint.
 
-import { whyLines } from '../chat/render.ts';
+import { whyLines } from '../chat/render-incident.ts';
 import { answer } from './answer.ts';
 import { ask, type CliContext, type CommonOptions, EXIT, type Exit } from './context.ts';
 

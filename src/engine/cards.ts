@@ -110,7 +110,7 @@ export function escalationCard(facts: CardFacts): Card {
       ...evidenceLines((incident.outcome?.evidence ?? []).filter((e) => e.passed !== true)),
       attemptLine(facts),
       seenLine(facts),
-      open ? `Next: plan ${incident.id} · fix ${incident.id} · silence ${incident.id} 2h` : null,
+      open ? `Next: plan ${incident.id} · fix ${incident.id} · resolve ${incident.id} · silence ${incident.id}` : null,
     ),
     excerpt: excerptOf(incident),
     buttons: suggestion ? [APPROVE, DETAILS, SILENCE] : open ? [DETAILS, SILENCE] : [DETAILS],

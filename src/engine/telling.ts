@@ -335,13 +335,13 @@ class StoredTelling implements Telling {
     );
     if (busy) return;
     const open = await store.incidents({ states: ['open', 'awaiting-approval', 'needs-human'], limit: 1_000 });
+    const silenced = await store.incidents({ states: ['silenced'], limit: 1_000 });
     await this.#notice({
       key: 'daily',
       edition: today,
       severity: null,
       title: `🩺 ${config.node}: all quiet`,
-      body:
-        open.length === 0 ? 'Nothing open, nothing to do.' : `Nothing new; ${open.length} still open ("incidents").`,
+      body: quietText(open.length, silenced.length),
       urgency: 'now',
       reason: 'daily line: nothing was sent for a day',
     });
@@ -355,6 +355,12 @@ function countPause(incident: Incident): number {
 
 function isLongOver({ state }: Incident, now: number): boolean {
   return state.name === 'resolved' && now - state.at > LONG_OVER_MS;
+}
+
+function quietText(open: number, silenced: number): string {
+  if (open + silenced === 0) return 'Nothing open, nothing to do.';
+  const counts = [open > 0 ? `${open} still open` : null, silenced > 0 ? `${silenced} silenced` : null];
+  return `Nothing new; ${counts.filter((count) => count !== null).join(', ')} ("incidents").`;
 }
 
 function valueKey(incident: string): string {

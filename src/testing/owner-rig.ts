@@ -55,6 +55,11 @@ export class OwnerRig {
   readonly store: Store;
   readonly script: RigScript;
   readonly said: string[] = [];
+  /** Ids of the messages that answered something, in order. */
+  readonly answers: number[] = [];
+  /** Questions that are not answered yet, by their message. */
+  #asked: readonly number[] = [];
+  readonly #looking = new Set<() => void>();
   telling!: Telling;
   operations!: Operations;
   #chat: TelegramChat | null = null;
@@ -160,7 +165,8 @@ export class OwnerRig {
       changed,
       close: async () => {},
     });
-    this.#chat = await startTelegramChat({ config: telegram, operations: this.operations, store, clock, log, signal });
+    const chat = { config: telegram, operations: this.operations, store: this.#overheard(), clock, log, signal };
+    this.#chat = await startTelegramChat(chat);
     this.#flows = [this.telling.run(signal), fixer.run(signal)];
   }
 
@@ -221,8 +227,9 @@ export class OwnerRig {
   }
 
   /**
-   * The owner writes; resolves with the answer. Time stands still meanwhile, so that however slow this machine is, the
-   * answer comes at once: for commands that need time, say so with `takes`, a text of the answer to wait for.
+   * The owner writes; resolves with the answer, whatever else is said meanwhile, once all of it has been sent. Time stands
+   * still until then, so that however slow this machine is, the answer comes at once: for commands that need time, say
+   * so with `takes`, a text of the answer to wait for.
    */
   async ask(
     text: string,
@@ -230,17 +237,53 @@ export class OwnerRig {
   ): Promise<FakeMessage> {
     // Whoever waits before a new attempt at polling would wait for ever while time stands still.
     await this.api.until(() => this.api.polled);
-    const before = this.api.sent().length;
-    const answer = () =>
-      takes === undefined ? this.api.sent()[before] : this.api.sent().find((message) => message.text.includes(takes));
+    await this.#until(() => this.#asked.length === 0);
+    const before = this.answers.length;
+    const answer = () => this.api.messages.find(({ messageId }) => messageId === this.answers[before]);
     if (takes === undefined) this.clock.freeze();
     try {
       this.api.say(text, options);
-      await this.api.until(() => answer() !== undefined);
+      await this.#until(() => answer() !== undefined && this.#asked.length === 0);
     } finally {
       this.clock.thaw();
     }
-    return answer() as FakeMessage;
+    const found = answer() as FakeMessage;
+    if (takes !== undefined && !found.text.includes(takes)) throw new Error(`answered "${found.text}", not "${takes}"`);
+    return found;
+  }
+
+  /** Resolves once this many answers have been given in all, and nothing waits for one. */
+  answered(count: number): Promise<void> {
+    return this.#until(() => this.answers.length >= count && this.#asked.length === 0);
+  }
+
+  /** The store, and what the chat writes down about its own answers. */
+  #overheard(): Store {
+    const setValue: Store['setValue'] = async (key, value) => {
+      await this.store.setValue(key, value);
+      if (key === 'telegram/asked') this.#asked = (value as readonly { question: number }[]).map((a) => a.question);
+      else if (key === 'telegram/answers') this.answers.push((value as readonly number[]).at(-1) as number);
+      else return;
+      for (const look of [...this.#looking]) look();
+    };
+    return { ...this.store, setValue };
+  }
+
+  async #until(condition: () => boolean, timeoutMs = 30_000): Promise<void> {
+    if (condition()) return;
+    await new Promise<void>((resolve, reject) => {
+      const look = () => {
+        if (!condition()) return;
+        clearTimeout(timer);
+        this.#looking.delete(look);
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        this.#looking.delete(look);
+        reject(new Error(`no answer within ${timeoutMs} ms; said so far: ${JSON.stringify(this.texts().slice(-5))}`));
+      }, timeoutMs);
+      this.#looking.add(look);
+    });
   }
 
   /** The owner presses a button; resolves with what the tap was answered. Time stands still as for `ask`. */
