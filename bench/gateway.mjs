@@ -9,6 +9,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, createServer, request } from 'node:http';
+import { connect as connectSocket, createServer as createSocketServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -35,29 +36,37 @@ async function upstream() {
     event({}, 'stop'),
     'data: [DONE]\n\n',
   ];
+  const json = (status, text) =>
+    Buffer.from(
+      `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+    );
+  const answer = json('200 OK', whole);
+  const refusal = json('500 Internal Server Error', '{"error":{"message":"scripted","type":"server_error"}}');
+  const streamHead = Buffer.from(
+    'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n',
+  );
+  const chunks = events.map((e) => Buffer.from(`${Buffer.byteLength(e).toString(16)}\r\n${e}\r\n`));
   const arrivals = [];
-  const server = (fails) =>
-    createServer((req, res) => {
-      if (!fails) arrivals.push(performance.timeOrigin + performance.now());
-      let sse = false;
-      req.on('data', (chunk) => (sse ||= chunk.includes('"stream":true')));
-      req.on('end', () => {
-        if (fails) {
-          failedAt = performance.timeOrigin + performance.now();
-          res
-            .writeHead(500, { 'content-type': 'application/json' })
-            .end('{"error":{"message":"scripted","type":"server_error"}}');
-        } else if (sse) {
-          res.writeHead(200, { 'content-type': 'text/event-stream' });
-          for (const e of events) res.write(e);
-          res.end();
-        } else
-          res
-            .writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(whole) })
-            .end(whole);
-      });
-    });
   let failedAt = 0;
+  const now = () => performance.timeOrigin + performance.now();
+  const server = (fails) =>
+    createSocketServer({ noDelay: true }, (socket) => {
+      socket.on('error', () => {});
+      requests(
+        socket,
+        (isStream) => {
+          if (fails) {
+            failedAt = now();
+            socket.write(refusal);
+          } else if (isStream) {
+            socket.write(streamHead);
+            for (const chunk of chunks) socket.write(chunk);
+            socket.write('0\r\n\r\n');
+          } else socket.write(answer);
+        },
+        () => fails || arrivals.push(now()),
+      );
+    });
   const good = server(false).listen(0, '127.0.0.1');
   const bad = server(true).listen(0, '127.0.0.1');
   await Promise.all([good, bad].map((s) => new Promise((r) => (s.listening ? r() : s.once('listening', r)))));
@@ -65,51 +74,101 @@ async function upstream() {
   parentPort.postMessage({ good: good.address().port, bad: bad.address().port });
 }
 
+/** Calls back for each whole request on a connection. As little as can be: the instruments should cost nothing. */
+function requests(socket, whole, began) {
+  let [size, missing, sse, head] = [0, 0, false, ''];
+  socket.on('data', (bytes) => {
+    for (let at = 0; at < bytes.length; ) {
+      if (missing === 0) {
+        if (head === '') began();
+        const text = bytes.toString('latin1', at);
+        const end = text.indexOf('\r\n\r\n');
+        if (end < 0) {
+          head += text;
+          return;
+        }
+        size = missing = Number(/content-length: (\d+)/i.exec(head + text.slice(0, end))?.[1] ?? 0);
+        head = '';
+        sse = false;
+        at += end + 4;
+        if (size === 0) whole(false);
+        if (at === bytes.length) return;
+      }
+      const part = bytes.subarray(at, at + missing);
+      // The word stands at the beginning.
+      if (missing === size) sse = part.subarray(0, 100).includes('"stream":true');
+      missing -= part.length;
+      at += part.length;
+      if (missing === 0) whole(sse);
+    }
+  });
+}
+
 /** Asks one target for some seconds with so many requests at a time; tells how many and how long each took. */
 async function load() {
-  const agent = new Agent({ keepAlive: true });
   parentPort.on('message', async ({ port, path, headers, body, at, seconds }) => {
-    const bytes = Buffer.from(body);
+    const bytes = Buffer.from(
+      `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\naccept: application/json\r\nuser-agent: bench\r\nauthorization: Bearer k\r\n` +
+        Object.entries(headers)
+          .map(([name, value]) => `${name}: ${value}\r\n`)
+          .join('') +
+        `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    );
     const times = [];
     const end = performance.now() + seconds * 1000;
     let failed = 0;
-    const one = () =>
-      new Promise((resolve) => {
-        const began = performance.now();
-        const req = request(
-          {
-            host: '127.0.0.1',
-            port,
-            path,
-            method: 'POST',
-            agent,
-            headers: { ...headers, 'content-type': 'application/json', 'content-length': bytes.length },
-          },
-          (res) => {
-            if (res.statusCode !== 200) failed += 1;
-            res.on('data', () => {});
-            res.on('end', () => {
-              times.push(performance.now() - began);
-              resolve();
-            });
-          },
-        );
-        req.on('error', () => {
-          failed += 1;
-          resolve();
-        });
-        req.end(bytes);
-      });
     await Promise.all(
-      Array.from({ length: at }, async () => {
-        while (performance.now() < end) await one();
-      }),
+      Array.from({ length: at }, () =>
+        client(port, bytes, end, (ms, isGood) => {
+          if (isGood) times.push(ms);
+          else failed += 1;
+        }),
+      ),
     );
     times.sort((a, b) => a - b);
     parentPort.postMessage({
       perSecond: times.length / seconds,
       p50: times[Math.floor(times.length / 2)] ?? NaN,
       failed,
+    });
+  });
+}
+
+/** One connection that asks again and again until the time is over. */
+function client(port, bytes, end, done) {
+  return new Promise((resolve) => {
+    let [began, head, missing, tail] = [0, '', 0, ''];
+    let isGood = false;
+    const ask = () => {
+      if (performance.now() >= end) {
+        socket.destroy();
+        return resolve();
+      }
+      [began, head, tail] = [performance.now(), '', ''];
+      socket.write(bytes);
+    };
+    const socket = connectSocket({ port, host: '127.0.0.1', noDelay: true }, ask);
+    socket.on('data', (chunk) => {
+      let from = 0;
+      if (head === '') {
+        const text = chunk.toString('latin1');
+        const at = text.indexOf('\r\n\r\n');
+        head = text.slice(0, at);
+        from = at + 4;
+        isGood = head.startsWith('HTTP/1.1 200');
+        missing = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? NaN);
+      }
+      missing -= chunk.length - from;
+      // A body in chunks ends with an empty one.
+      if (Number.isNaN(missing)) tail = (tail + chunk.toString('latin1', Math.max(from, chunk.length - 7))).slice(-7);
+      if (missing > 0 || (Number.isNaN(missing) && tail !== '\r\n0\r\n\r\n')) return;
+      done(performance.now() - began, isGood);
+      ask();
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      if (performance.now() < end) done(0, false);
+      resolve();
     });
   });
 }
@@ -316,7 +375,6 @@ async function startPortkey(children, folder, good) {
   const headers = {
     'x-portkey-provider': 'openai',
     'x-portkey-custom-host': `http://127.0.0.1:${good}/v1`,
-    authorization: 'Bearer k',
   };
   return { port, headers, child };
 }

@@ -1,43 +1,36 @@
 // The agent's side of a request: what it was given so far, and the pings that keep it waiting.
 
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { endWith } from './calling.ts';
 import type { Dialect, Frame } from './dialects/contract.ts';
+import type { Exchange } from './http/door.ts';
+import type { Stop } from './http/stop.ts';
 import { framesOf } from './sse.ts';
 
 /** Sent bytes are kept so that a stream can be continued; of longer streams only the error is told. */
 const KEPT_CAP = 8 * 1024 * 1024;
 
-const STREAM_HEAD = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' } as const;
+const STREAM_HEAD = ['content-type', 'text/event-stream; charset=utf-8', 'cache-control', 'no-cache'];
 
 export class Caller {
   readonly dialect: Dialect;
-  readonly #response: ServerResponse;
-  readonly #gone = new AbortController();
+  readonly #exchange: Exchange;
   readonly #pingMs: number;
   #kept: Buffer[] = [];
   #keptSize = 0;
   #pings: NodeJS.Timeout | null = null;
 
-  constructor(request: IncomingMessage, response: ServerResponse, dialect: Dialect, pingMs: number) {
+  constructor(exchange: Exchange, dialect: Dialect, pingMs: number) {
     this.dialect = dialect;
-    this.#response = response;
+    this.#exchange = exchange;
     this.#pingMs = pingMs;
-    response.on('error', () => {});
-    response.once('close', () => {
-      this.stopPinging();
-      if (!response.writableFinished) this.#gone.abort(new CallerGone());
-    });
-    request.on('error', () => {});
   }
 
   /** Aborts when the agent has hung up. */
-  get gone(): AbortSignal {
-    return this.#gone.signal;
+  get gone(): Stop {
+    return this.#exchange.gone;
   }
 
   get headSent(): boolean {
-    return this.#response.headersSent;
+    return this.#exchange.headSent;
   }
 
   /** True once content has been sent: from here on the answer can only be continued. */
@@ -49,52 +42,51 @@ export class Caller {
   }
 
   /** Sends an answer that is complete. */
-  answer(status: number, headers: readonly string[] | Readonly<Record<string, string>>, body: Buffer | string): void {
+  answer(status: number, fields: readonly string[], body: readonly Buffer[] | string): void {
     this.stopPinging();
-    this.#response.writeHead(status, headers as string[]);
-    endWith(this.#response, typeof body === 'string' ? Buffer.from(body) : body);
+    this.#exchange.answer(status, fields, typeof body === 'string' ? [Buffer.from(body)] : body);
   }
 
   /** Opens the stream. Later calls do nothing. */
-  open(status = 200, headers: readonly string[] | Readonly<Record<string, string>> = STREAM_HEAD): void {
-    if (!this.#response.headersSent) this.#response.writeHead(status, headers as string[]);
+  open(status = 200, fields: readonly string[] = STREAM_HEAD): void {
+    this.#exchange.open(status, fields);
   }
 
-  /** Sends bytes of the stream; false when the agent reads slower than we write: wait for `drained`. */
+  /** Sends bytes of the stream; false when the agent reads slower than we write: wait for `onceDrained`. */
   write(bytes: Buffer): boolean {
     this.#keptSize += bytes.length;
     if (this.#keptSize <= KEPT_CAP) this.#kept.push(bytes);
     else this.#kept = [];
-    return this.#response.write(bytes);
+    return this.#exchange.write(bytes);
   }
 
   onceDrained(resume: () => void): void {
-    this.#response.once('drain', resume);
+    this.#exchange.onceDrained(resume);
   }
 
   end(): void {
     this.stopPinging();
-    this.#response.end();
+    this.#exchange.end();
   }
 
   /** From now on a ping goes out whenever nothing else has for a while. The stream is opened with the first one. */
   keepWaiting(): void {
-    this.#pings ??= setInterval(() => {
-      this.open();
-      this.#response.write(this.dialect.ping);
-    }, this.#pingMs);
+    if (this.#pings !== null || this.gone.aborted) return;
+    this.#pings = setInterval(() => this.#ping(), this.#pingMs);
+    this.gone.addEventListener('abort', this.#left);
+  }
+
+  readonly #left = (): void => this.stopPinging();
+
+  #ping(): void {
+    this.open();
+    this.#exchange.write(Buffer.from(this.dialect.ping));
   }
 
   stopPinging(): void {
-    if (this.#pings) clearInterval(this.#pings);
+    if (this.#pings === null) return;
+    clearInterval(this.#pings);
     this.#pings = null;
-  }
-}
-
-/** The agent has hung up: nothing more is to be done. */
-export class CallerGone extends Error {
-  constructor() {
-    super('the caller has gone');
-    this.name = 'CallerGone';
+    this.gone.removeEventListener('abort', this.#left);
   }
 }

@@ -2,9 +2,11 @@
 // the loopback is ever asked, briefly, and answers are small or cut.
 
 import type { Clock } from '../core/clock.ts';
-import { CallError, Lines, type Place, pathAt, placeOf, readAll } from './calling.ts';
+import { CallError, type Place, pathAt, placeOf } from './calling.ts';
 import type { Upstream } from './contract.ts';
 import type { DialectName, Json } from './dialects/contract.ts';
+import { joined, readAll } from './http/answer.ts';
+import { Lines } from './http/lines.ts';
 import { listAt, numberAt, objectAt, parseJson, textAt } from './json.ts';
 
 export type ServerName = 'ollama' | 'llama.cpp' | 'lm-studio' | 'vllm' | 'other';
@@ -117,8 +119,8 @@ async function answerOf(lines: Lines, place: Place, path: string): Promise<Json>
       headMs: ASK_MS,
       signal: AbortSignal.timeout(2 * ASK_MS),
     });
-    const body = await readAll(response, ANSWER_CAP, ASK_MS);
-    return response.statusCode === 200 ? parseJson(body.toString('utf8')) : null;
+    const body = joined(await readAll(response, ANSWER_CAP, ASK_MS));
+    return response.status === 200 ? parseJson(body.toString('utf8')) : null;
   } catch (error) {
     if (error instanceof CallError || (error as Error).name === 'TimeoutError') return null;
     throw error;

@@ -2,8 +2,9 @@
 // other one is asked for one word, unless it has just answered somebody.
 
 import type { Clock } from '../core/clock.ts';
-import { CallError, pathAt, readAll } from './calling.ts';
+import { CallError, pathAt } from './calling.ts';
 import type { Deadlines } from './contract.ts';
+import { readAll } from './http/answer.ts';
 import { dialects } from './dialects/index.ts';
 import { headersFor } from './requesting.ts';
 import type { Known, Upstreams } from './upstreams.ts';
@@ -68,15 +69,15 @@ export async function askOneWord(
       method: 'POST',
       path: pathAt(place, dialect.path),
       headers,
-      body,
+      body: [body],
       connectMs: deadlines.connectMs,
       headMs: deadlines.firstMs,
       signal: AbortSignal.timeout(deadlines.firstMs),
     });
     await readAll(response, ANSWER_CAP, deadlines.firstMs);
-    const ok = response.statusCode === 200;
+    const ok = response.status === 200;
     if (ok) known.lastAnswerAt = clock.now();
-    return { ok, said: `${upstream.name} answered HTTP ${response.statusCode}` };
+    return { ok, said: `${upstream.name} answered HTTP ${response.status}` };
   } catch (error) {
     return { ok: false, said: error instanceof CallError ? error.message : `${upstream.name} did not answer` };
   }

@@ -1,16 +1,27 @@
 // One request of an agent, from its arrival to its end: who is asked, in which order, and what happens when one of
 // them fails before, at or within the answer. The agent sees one answer, or an honest error.
 
-import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../core/clock.ts';
 import type { OpenBreaker, Target } from './breaker.ts';
-import { CallError, pathAt, readAll } from './calling.ts';
-import { type Caller, CallerGone } from './caller.ts';
+import { CallError, pathAt } from './calling.ts';
+import type { Caller } from './caller.ts';
 import type { Deadlines, FallbackPolicy, GatewayEvent, Verdict } from './contract.ts';
 import type { Dialect, Json, Progress, Trouble } from './dialects/contract.ts';
+import { type Answer, joined, readAll } from './http/answer.ts';
+import { CallerGone } from './http/door.ts';
 import { isObject, parseJson } from './json.ts';
-import { passStream, type StreamEnd } from './raw-stream.ts';
-import { type AgentRequest, bodyFor, dialectFor, headersFor, keyFor, kindOf, passedHeaders } from './requesting.ts';
+import { passStream } from './raw-stream.ts';
+import {
+  type AgentRequest,
+  bodyFor,
+  dialectFor,
+  headersFor,
+  keyFor,
+  kindOf,
+  passedHeaders,
+  sizeOf,
+} from './requesting.ts';
+import type { StreamEnd } from './stream.ts';
 import type { Known, Upstreams } from './upstreams.ts';
 import { brokenBy, verdictOf } from './verdict.ts';
 import { writeStream } from './written-stream.ts';
@@ -42,7 +53,11 @@ interface Refusal {
   readonly from: Candidate;
   readonly verdict: Verdict;
   /** The answer as it came, for the agent when nobody else can help. */
-  readonly answer: { readonly status: number; readonly headers: readonly string[]; readonly body: Buffer } | null;
+  readonly answer: {
+    readonly status: number;
+    readonly headers: readonly string[];
+    readonly body: readonly Buffer[];
+  } | null;
 }
 
 type Attempt = { readonly kind: 'done' | 'gone' } | { readonly kind: 'failed'; readonly refusal: Refusal };
@@ -219,7 +234,7 @@ export class Relay {
     }
   }
 
-  #call(candidate: Candidate): Promise<IncomingMessage> {
+  #call(candidate: Candidate): Promise<Answer> {
     const { request, path, caller, upstreams } = this.#o;
     const deadlines = this.#patience(candidate);
     const { known, dialect, model } = candidate;
@@ -233,7 +248,7 @@ export class Relay {
     });
     const headers = headersFor(request.headers, upstream, place.host, dialect.name, request.dialect.name);
     headers['content-type'] ??= 'application/json';
-    headers['content-length'] = String(body.length);
+    headers['content-length'] = String(sizeOf(body));
     const query = path.indexOf('?');
     const asked = dialect.name === request.dialect.name && !upstream.fallback && query >= 0 ? path.slice(query) : '';
     return upstreams.lines.call({
@@ -243,7 +258,9 @@ export class Relay {
       headers,
       body,
       connectMs: deadlines.connectMs,
-      headMs: request.wantsStream ? deadlines.headMs : deadlines.wholeMs,
+      headMs: Math.min(deadlines.headMs, deadlines.wholeMs),
+      // Only then it matters whether a stream is wanted: it has to begin soon, anything else takes its whole generation.
+      patienceMs: () => (request.wantsStream ? deadlines.headMs : deadlines.wholeMs),
       signal: caller.gone,
     });
   }
@@ -265,13 +282,11 @@ export class Relay {
   #contextOf({ upstream, contextTokens }: Known): number | null {
     const known = contextTokens ?? upstream.contextTokens;
     if (this.#trims === 0) return known;
-    return Math.floor(
-      (known ?? this.#o.request.bytes.length / 3) / 2 ** (this.#trims - (contextTokens === null ? 0 : 1)),
-    );
+    return Math.floor((known ?? this.#o.request.size / 3) / 2 ** (this.#trims - (contextTokens === null ? 0 : 1)));
   }
 
-  async #received(candidate: Candidate, response: IncomingMessage): Promise<Attempt> {
-    const status = response.statusCode ?? 502;
+  async #received(candidate: Candidate, response: Answer): Promise<Attempt> {
+    const { status } = response;
     const type = response.headers['content-type'] ?? '';
     if (status >= 400) return this.#errorAnswer(candidate, response, status);
     if (type.includes('text/event-stream')) return this.#stream(candidate, response, status);
@@ -282,10 +297,10 @@ export class Relay {
     return this.#whole(candidate, response, status);
   }
 
-  async #errorAnswer(candidate: Candidate, response: IncomingMessage, status: number): Promise<Attempt> {
-    const headers = passedHeaders(response.rawHeaders, false);
-    const body = await readAll(response, ERROR_CAP, ERROR_MS);
-    const text = body.toString('utf8');
+  async #errorAnswer(candidate: Candidate, response: Answer, status: number): Promise<Attempt> {
+    const headers = passedHeaders(response.fields);
+    const body = await readAll(response, ERROR_CAP, ERROR_MS, this.#o.caller.gone);
+    const text = joined(body).toString('utf8');
     const verdict = verdictOf(
       { status, headers: response.headers, body: parseJson(text) ?? text },
       this.#o.clock.now(),
@@ -296,11 +311,10 @@ export class Relay {
   // -------------------------------------------------------------- answers
 
   /** An answer in one piece is held until it is complete: cut off, it comes from elsewhere. */
-  async #whole(candidate: Candidate, response: IncomingMessage, status: number): Promise<Attempt> {
+  async #whole(candidate: Candidate, response: Answer, status: number): Promise<Attempt> {
     const { request, caller, deadlines, clock } = this.#o;
-    const body = await readAll(response, ANSWER_CAP, deadlines.wholeMs);
-    if (caller.gone.aborted) throw new CallerGone();
-    const json = body[0] === 0x7b && isSuspect(body) ? parseJson(body.toString('utf8')) : null;
+    const body = await readAll(response, ANSWER_CAP, deadlines.wholeMs, caller.gone);
+    const json = isSuspect(body) ? parseJson(joined(body).toString('utf8')) : null;
     if (isErrorBody(json)) {
       const verdict = verdictOf({ status: null, headers: response.headers, body: json }, clock.now());
       return this.#refused(candidate, verdict, { status: 502, headers: [], body });
@@ -309,20 +323,19 @@ export class Relay {
     this.#succeeded(candidate);
     const marks = this.#marks(candidate);
     if (candidate.dialect.name === request.dialect.name) {
-      const headers = [...passedHeaders(response.rawHeaders, true), ...Object.entries(marks).flat()];
-      caller.answer(status, headers, body);
+      caller.answer(status, [...passedHeaders(response.fields), ...marks], body);
       return { kind: 'done' };
     }
-    const answer = parseJson(body.toString('utf8'));
+    const answer = parseJson(joined(body).toString('utf8'));
     const written = request.dialect.writeAnswer(candidate.dialect.readAnswer(isObject(answer) ? answer : {}));
-    caller.answer(200, { 'content-type': 'application/json', ...marks }, JSON.stringify(written));
+    caller.answer(200, ['content-type', 'application/json', ...marks], JSON.stringify(written));
     return { kind: 'done' };
   }
 
   /** The agent waits for a stream, and a server answered in one piece. */
-  #wholeIntoStream(candidate: Candidate, body: Buffer): Attempt {
+  #wholeIntoStream(candidate: Candidate, body: readonly Buffer[]): Attempt {
     const { caller, request } = this.#o;
-    const json = parseJson(body.toString('utf8'));
+    const json = parseJson(joined(body).toString('utf8'));
     if (!isObject(json)) return this.#refused(candidate, brokenBy('transport', 'json', 'the answer is no JSON'), null);
     const answer = candidate.dialect.readAnswer(json);
     const writer = request.dialect.writer(this.#progress ?? undefined);
@@ -347,7 +360,7 @@ export class Relay {
     return { kind: 'done' };
   }
 
-  async #stream(candidate: Candidate, response: IncomingMessage, status: number): Promise<Attempt> {
+  async #stream(candidate: Candidate, response: Answer, status: number): Promise<Attempt> {
     const { caller, clock, request } = this.#o;
     const deadlines = this.#patience(candidate);
     const common = { response, caller, deadlines, now: () => clock.now(), committed: () => this.#succeeded(candidate) };
@@ -356,9 +369,9 @@ export class Relay {
     const end: StreamEnd = isRaw
       ? await passStream({
           ...common,
-          head: { status, headers: [...passedHeaders(response.rawHeaders, false), ...Object.entries(marks).flat()] },
+          head: { status, fields: [...passedHeaders(response.fields), ...marks] },
         })
-      : await writeStream({ ...common, dialect: candidate.dialect, from: this.#progress, headers: marks });
+      : await writeStream({ ...common, dialect: candidate.dialect, from: this.#progress, marks });
     if (end.kind === 'gone') throw new CallerGone();
     if (end.kind === 'broken') return this.#refused(candidate, end.verdict, null);
     // Without content (an empty answer) nothing was reported yet.
@@ -367,12 +380,9 @@ export class Relay {
   }
 
   /** Degraded answers say so; those of the first choice come untouched. */
-  #marks({ known, target }: Candidate): Record<string, string> {
-    if (known === this.#meant) return {};
-    return {
-      'x-selfheal-upstream': known.upstream.name,
-      'x-selfheal-model': target.model.replace(/[^\x20-\x7e]/g, '?'),
-    };
+  #marks({ known, target }: Candidate): readonly string[] {
+    if (known === this.#meant) return [];
+    return ['x-selfheal-upstream', printable(known.upstream.name), 'x-selfheal-model', printable(target.model)];
   }
 
   #succeeded(candidate: Candidate): void {
@@ -469,17 +479,17 @@ export class Relay {
     const waitSec = this.#waitSec(clock.now());
     const isOwn = refusal?.from.dialect.name === request.dialect.name;
     const answer = isOwn && refusal?.answer && refusal.answer.status >= 400 ? refusal.answer : null;
-    const advice = {
-      ...(waitSec !== null && { 'retry-after': String(waitSec) }),
-      'x-should-retry': String(waitSec !== null && waitSec <= OBEYED_SEC),
-    };
+    const advice = [
+      ...(waitSec === null ? [] : ['retry-after', String(waitSec)]),
+      ...['x-should-retry', String(waitSec !== null && waitSec <= OBEYED_SEC)],
+    ];
     if (answer) {
       const kept = answer.headers.filter((_, i, all) => !ADVICE.test(all[i - (i % 2)] ?? ''));
-      return caller.answer(answer.status, [...kept, ...Object.entries(advice).flat()], answer.body);
+      return caller.answer(answer.status, [...kept, ...advice], answer.body);
     }
     caller.answer(
       trouble.status,
-      { 'content-type': 'application/json', ...advice },
+      ['content-type', 'application/json', ...advice],
       JSON.stringify(request.dialect.errorBody(trouble)),
     );
   }
@@ -522,6 +532,8 @@ export class Relay {
   }
 }
 
+const printable = (text: string): string => text.replace(/[^\x20-\x7e]/g, '?');
+
 type Without<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 type GatewayEventBody = Without<GatewayEvent, 'at' | 'service'>;
 
@@ -541,8 +553,9 @@ const TROUBLES: Readonly<Record<Verdict['kind'], Omit<Trouble, 'message'>>> = {
 };
 
 /** Only a body that begins with an error is worth parsing: some providers answer 200 and put it there. */
-function isSuspect(body: Buffer): boolean {
-  return body.length < ERROR_CAP && body.subarray(0, 200).includes('"error"');
+function isSuspect(body: readonly Buffer[]): boolean {
+  const [first] = body;
+  return first?.[0] === 0x7b && sizeOf(body) < ERROR_CAP && first.toString('latin1', 0, 200).includes('"error"');
 }
 
 function isErrorBody(json: Json): boolean {

@@ -4,31 +4,48 @@ import type { Upstream } from './contract.ts';
 import type { Conversation, Dialect, DialectName, JsonObject, Progress, Turn } from './dialects/contract.ts';
 import { dialects } from './dialects/index.ts';
 import { isObject, objectAt, parseJson, textAt } from './json.ts';
+import { joined } from './http/answer.ts';
 import { type Headers, header } from './limits.ts';
 import { fit } from './trim.ts';
 
 /** A caller's request, read only as far as somebody asks. */
 export class AgentRequest {
   readonly dialect: Dialect;
-  readonly bytes: Buffer;
+  /** The body as it came, piece by piece. */
+  readonly pieces: readonly Buffer[];
+  readonly size: number;
   readonly headers: Headers;
-  /** As the caller named it; empty when it cannot be found without parsing. */
-  readonly model: string;
-  readonly wantsStream: boolean;
+  #model: string | undefined;
+  #wantsStream: boolean | undefined;
   #parsed: JsonObject | null | undefined;
 
-  constructor(dialect: Dialect, bytes: Buffer, headers: Headers) {
+  constructor(dialect: Dialect, pieces: readonly Buffer[], headers: Headers) {
     this.dialect = dialect;
-    this.bytes = bytes;
+    this.pieces = pieces;
+    this.size = sizeOf(pieces);
     this.headers = headers;
-    this.model = modelIn(bytes);
-    this.wantsStream = bytes.includes('"stream":true') || bytes.includes('"stream": true');
+  }
+
+  /** As the caller named it; empty when it cannot be found without parsing. */
+  get model(): string {
+    this.#model ??= modelIn(this.pieces);
+    return this.#model;
+  }
+
+  /** Read through on the first question: ask only where it matters. */
+  get wantsStream(): boolean {
+    this.#wantsStream ??= /"stream"\s*:\s*true/.test(this.#text());
+    return this.#wantsStream;
+  }
+
+  #text(): string {
+    return joined(this.pieces).toString('utf8');
   }
 
   /** The body as JSON; null when it is none. */
   get body(): JsonObject | null {
     if (this.#parsed === undefined) {
-      const parsed = parseJson(this.bytes.toString('utf8'));
+      const parsed = parseJson(this.#text());
       this.#parsed = isObject(parsed) ? parsed : null;
     }
     return this.#parsed;
@@ -57,10 +74,19 @@ export class AgentRequest {
 const SCANNED = 2_048;
 const MODEL = /"model"\s*:\s*"((?:[^"\\]|\\.){1,200})"/;
 
-function modelIn(bytes: Buffer): string {
-  const head = bytes.toString('latin1', 0, Math.min(bytes.length, SCANNED));
-  const found = MODEL.exec(head) ?? MODEL.exec(bytes.toString('latin1', Math.max(0, bytes.length - SCANNED)));
+function modelIn(pieces: readonly Buffer[]): string {
+  const [first, last] = [pieces[0], pieces.at(-1)];
+  if (!first || !last) return '';
+  const head = first.toString('latin1', 0, Math.min(first.length, SCANNED));
+  const found =
+    MODEL.exec(head) ?? MODEL.exec(last.toString('latin1', Math.max(0, last.length - SCANNED), last.length));
   return found?.[1] ?? '';
+}
+
+export function sizeOf(pieces: readonly Buffer[]): number {
+  let size = 0;
+  for (const piece of pieces) size += piece.length;
+  return size;
 }
 
 export interface Wanted {
@@ -76,10 +102,10 @@ export interface Wanted {
 }
 
 /** The bytes that go out. Throws when the request is no JSON and would have to be changed. */
-export function bodyFor(request: AgentRequest, wanted: Wanted): Buffer {
+export function bodyFor(request: AgentRequest, wanted: Wanted): readonly Buffer[] {
   const { upstream, model, dialect, progress } = wanted;
   const same = dialect.name === request.dialect.name;
-  if (same && model === null && progress === null && !upstream.fallback) return request.bytes;
+  if (same && model === null && progress === null && !upstream.fallback) return request.pieces;
   const { body } = request;
   if (body === null) throw new TypeError('the body is no JSON');
   if (same && progress === null && !upstream.fallback) return asBytes({ ...body, model: model ?? undefined });
@@ -90,7 +116,7 @@ export function bodyFor(request: AgentRequest, wanted: Wanted): Buffer {
   return asBytes(dialect.writeRequest(conversation));
 }
 
-const asBytes = (body: JsonObject): Buffer => Buffer.from(JSON.stringify(body));
+const asBytes = (body: JsonObject): readonly Buffer[] => [Buffer.from(JSON.stringify(body))];
 
 /** Current models refuse an answer begun for them, so going on is asked for in words. */
 function continued(c: Conversation, text: string): Conversation {
@@ -174,18 +200,25 @@ export function keyFor(headers: Headers, upstream: Upstream, asked: DialectName)
   return header(headers, 'x-api-key') ?? header(headers, 'authorization')?.replace(/^Bearer\s+/i, '') ?? '';
 }
 
-/** Head of an answer as it is passed on: names and values in a row, as they came. */
-export function passedHeaders(raw: readonly string[], keepLength: boolean): string[] {
+/** Fields of an answer as they are passed on: names and values in a row, as they came, without those of the connection. */
+export function passedHeaders(fields: readonly string[]): string[] {
   const out: string[] = [];
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = (raw[i] as string).toLowerCase();
-    if (HOP.has(name) || (!keepLength && name === 'content-length')) continue;
-    out.push(raw[i] as string, raw[i + 1] as string);
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const name = fields[i] as string;
+    if (!HOP.has(name.toLowerCase())) out.push(name, fields[i + 1] as string);
   }
   return out;
 }
 
-const HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'trailer', 'upgrade', 'proxy-authenticate']);
+const HOP = new Set([
+  'connection',
+  'keep-alive',
+  'transfer-encoding',
+  'trailer',
+  'upgrade',
+  'proxy-authenticate',
+  'content-length',
+]);
 
 /** A dialect that both sides can be served in: the caller's own where the upstream speaks it. */
 export function dialectFor(upstream: Upstream, asked: Dialect, unspoken: ReadonlySet<DialectName>): Dialect | null {

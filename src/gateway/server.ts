@@ -2,8 +2,6 @@
 // which dialect is spoken; each conversation is then a relay's.
 
 import { randomUUID, timingSafeEqual } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Clock } from '../core/clock.ts';
 import { gatewayFolder } from '../core/gateway.ts';
 import { CallError, pathAt } from './calling.ts';
@@ -20,10 +18,12 @@ import {
 } from './contract.ts';
 import { dialectAt } from './dialects/index.ts';
 import type { Dialect, DialectName } from './dialects/contract.ts';
+import type { Answer } from './http/answer.ts';
+import { Door, type Exchange, type Refusal, type RequestHead } from './http/door.ts';
 import { Memory } from './memory.ts';
 import { Recorder } from './record.ts';
 import { Relay } from './relay.ts';
-import { AgentRequest, headersFor, keyFor, passedHeaders } from './requesting.ts';
+import { AgentRequest, headersFor, keyFor, passedHeaders, sizeOf } from './requesting.ts';
 import { askOneWord, proveRoute } from './proof.ts';
 import { type Known, Upstreams } from './upstreams.ts';
 import { verdictOf } from './verdict.ts';
@@ -58,7 +58,7 @@ const LOOPBACK_ORIGIN = /^https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,
 export class Gateway {
   readonly #o: GatewayOptions;
   readonly #deadlines: Deadlines;
-  readonly #server: Server;
+  readonly #door: Door;
   readonly #upstreams: Upstreams;
   readonly #memory: Memory | null;
   readonly #recorder: Recorder | null;
@@ -76,10 +76,15 @@ export class Gateway {
     this.#memory =
       stateDirectory === null ? null : new Memory(gatewayFolder(stateDirectory), () => this.#upstreams.remember());
     this.#recorder = stateDirectory === null ? null : new Recorder(stateDirectory);
-    this.#server = createServer({ keepAliveTimeout: 30_000, requestTimeout: 120_000 }, (request, response) => {
-      this.#serve(request, response).catch((error) => this.#broke(error, response));
+    this.#door = new Door({
+      admit: (head) => this.#refusal(head),
+      serve: (exchange) => {
+        this.#serve(exchange).catch((error) => this.#broke(error, exchange));
+      },
+      bodyCap: BODY_CAP,
+      tooLong: () => said(413, 'request_too_large', 'the request is larger than 32 MiB'),
+      connections: CONNECTIONS,
     });
-    this.#server.maxConnections = CONNECTIONS;
   }
 
   /** Listens. Rejects when the address is taken or is not of this machine only. */
@@ -92,17 +97,13 @@ export class Gateway {
     const { host, port } = options.spec;
     if (!LOOPBACK_HOST.test(host.includes(':') ? `[${host}]` : host))
       throw new Error(`${host} is not an address of this machine only`);
-    await new Promise<void>((resolve, reject) => {
-      gateway.#server.once('error', reject);
-      gateway.#server.listen(port, host, resolve);
-    });
-    gateway.#server.on('error', (error) => options.problem?.('the server reported', error));
+    await gateway.#door.listen(port, host, (error) => options.problem?.('the server reported', error));
     gateway.#since = options.clock.now();
     return gateway;
   }
 
   get url(): string {
-    const { address, port, family } = this.#server.address() as AddressInfo;
+    const { address, port, family } = this.#door.address();
     return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
   }
 
@@ -136,8 +137,7 @@ export class Gateway {
   }
 
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#server.closeAllConnections();
+    const closed = this.#door.close();
     this.#upstreams.close();
     await closed;
     await this.#memory?.save();
@@ -145,29 +145,46 @@ export class Gateway {
 
   // -------------------------------------------------------------- requests
 
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const refusal = this.#stranger(request);
-    if (refusal) return refuse(response, refusal.status, refusal.reason);
-    const entry = this.#entry(request.url ?? '');
+  /** Looks at a head: what is not wanted is refused before its body is read. */
+  #refusal(head: RequestHead): Refusal | null {
+    const stranger = this.#stranger(head);
+    if (stranger) return refusal(stranger.status, stranger.reason);
+    const entry = this.#entry(head.url);
     if (entry === null)
-      return refuse(response, 401, 'this address needs the token of an agent: `selfheal gateway env` prints it');
-    const path = entry.path.split('?', 1)[0] as string;
-    if (path.startsWith('/-/')) return this.#own(path, entry.path, response);
-    if (!/^\/v\d/.test(path)) return refuse(response, 404, 'unknown path');
+      return refusal(401, 'this address needs the token of an agent: `selfheal gateway env` prints it');
+    if (!/^\/(?:v\d|-\/)/.test(entry.path)) return refusal(404, 'unknown path');
+    if (this.#bodies > BODIES_CAP)
+      return said(529, 'overloaded_error', 'selfheal gateway: too many large requests at a time');
+    if (head.headers['content-encoding'] && dialectAt(pathOf(entry)))
+      return said(415, 'invalid_request_error', 'packed requests are not understood');
+    return null;
+  }
+
+  async #serve(exchange: Exchange): Promise<void> {
+    const entry = this.#entry(exchange.request.url);
+    if (entry === null) return exchange.destroy();
+    const path = pathOf(entry);
+    if (path.startsWith('/-/')) return this.#own(path, entry.path, exchange);
     this.#counts.requests += 1;
     const dialect = dialectAt(path);
-    if (dialect === null || request.method !== 'POST') return this.#through(request, response, entry);
-    return this.#converse(request, response, dialect, entry);
+    const size = sizeOf(exchange.body);
+    this.#bodies += size;
+    try {
+      if (dialect === null || exchange.request.method !== 'POST') await this.#through(exchange, entry);
+      else await this.#converse(exchange, dialect, entry);
+    } finally {
+      this.#bodies -= size;
+    }
   }
 
   /** Web pages and other hosts have no business here: what they send could spend the owner's money. */
-  #stranger({ headers, url }: IncomingMessage): { readonly status: number; readonly reason: string } | null {
-    if (!LOOPBACK_HOST.test(headers.host ?? ''))
+  #stranger({ headers, url }: RequestHead): { readonly status: number; readonly reason: string } | null {
+    if (!LOOPBACK_HOST.test(headers['host'] ?? ''))
       return { status: 421, reason: 'this server answers to loopback names only' };
-    if (headers.origin !== undefined && !LOOPBACK_ORIGIN.test(headers.origin))
+    if (headers['origin'] !== undefined && !LOOPBACK_ORIGIN.test(headers['origin']))
       return { status: 403, reason: 'no calls from web pages' };
     if (headers['sec-fetch-site'] === 'cross-site') return { status: 403, reason: 'no calls from web pages' };
-    return url?.startsWith('/') === true && !url.startsWith('//') ? null : { status: 400, reason: 'expected a path' };
+    return url.startsWith('/') && !url.startsWith('//') ? null : { status: 400, reason: 'expected a path' };
   }
 
   /** The agent behind a path, and the path without its token; null when the token is missing or wrong. */
@@ -187,75 +204,35 @@ export class Gateway {
     return this.#agents.length === 1 ? (this.#agents[0] ?? null) : null;
   }
 
-  async #converse(
-    request: IncomingMessage,
-    response: ServerResponse,
-    dialect: Dialect,
-    { agent, path }: Entry,
-  ): Promise<void> {
-    const body = await this.#body(request, response, dialect);
-    if (body === null) return;
-    this.#bodies += body.length;
-    try {
-      const caller = new Caller(request, response, dialect, this.#deadlines.pingMs);
-      await new Relay({
-        request: new AgentRequest(dialect, body, request.headers),
-        path,
-        caller,
-        service: agent?.service ?? null,
-        policy: agent?.fallback ?? 'auto',
-        upstreams: this.#upstreams,
-        deadlines: this.#deadlines,
-        pauseMs: this.#o.spec.pauseMs,
-        clock: this.#o.clock,
-        tell: (event) => this.#tell(event),
-        count: (what) => {
-          this.#counts[what] += 1;
-        },
-      }).run();
-    } finally {
-      this.#bodies -= body.length;
-    }
-  }
-
-  /** Reads the request whole, so that it can be sent again; null when it was refused. */
-  async #body(request: IncomingMessage, response: ServerResponse, dialect: Dialect): Promise<Buffer | null> {
-    const said = (status: number, type: string, message: string): null => {
-      const headers = {
-        'content-type': 'application/json',
-        connection: 'close',
-        ...(status === 529 && { 'retry-after': '1' }),
-      };
-      response.writeHead(status, headers).end(JSON.stringify(dialect.errorBody({ status, type, message })));
-      return null;
-    };
-    if (Number(request.headers['content-length'] ?? 0) > BODY_CAP)
-      return said(413, 'request_too_large', 'the request is larger than 32 MiB');
-    if (this.#bodies > BODIES_CAP)
-      return said(529, 'overloaded_error', 'selfheal gateway: too many large requests at a time');
-    if (request.headers['content-encoding'])
-      return said(415, 'invalid_request_error', 'packed requests are not understood');
-    const body = await readBody(request);
-    return body === 'too-large' ? said(413, 'request_too_large', 'the request is larger than 32 MiB') : body;
+  #converse(exchange: Exchange, dialect: Dialect, { agent, path }: Entry): Promise<void> {
+    return new Relay({
+      request: new AgentRequest(dialect, exchange.body, exchange.request.headers),
+      path,
+      caller: new Caller(exchange, dialect, this.#deadlines.pingMs),
+      service: agent?.service ?? null,
+      policy: agent?.fallback ?? 'auto',
+      upstreams: this.#upstreams,
+      deadlines: this.#deadlines,
+      pauseMs: this.#o.spec.pauseMs,
+      clock: this.#o.clock,
+      tell: this.#tell,
+      count: this.#count,
+    }).run();
   }
 
   /** Everything that is no conversation (models, token counts, files): to the first upstream of its kind, untouched. */
-  async #through(request: IncomingMessage, response: ServerResponse, { path }: Entry): Promise<void> {
+  async #through(exchange: Exchange, { path }: Entry): Promise<void> {
+    const { headers } = exchange.request;
     const spoken: DialectName =
-      /^\/v1\/(?:messages|complete)/.test(path) || request.headers['anthropic-version'] ? 'messages' : 'chat';
-    const body = await readBody(request);
-    if (body === 'too-large') return refuse(response, 413, 'the request is larger than 32 MiB');
-    const gone = new AbortController();
-    response.once('close', () => gone.abort(new Error('the caller has gone')));
+      /^\/v1\/(?:messages|complete)/.test(path) || headers['anthropic-version'] ? 'messages' : 'chat';
     const known = this.#firstOf(spoken);
-    if (known === null) return refuse(response, 404, `no upstream speaks ${spoken}`);
+    if (known === null) return refuse(exchange, 404, `no upstream speaks ${spoken}`);
     try {
-      await this.#pipe(known, request, response, body, path, spoken, gone.signal);
+      await this.#pipe(known, exchange, path, spoken);
     } catch (error) {
-      if (gone.signal.aborted) return;
+      if (exchange.gone.aborted) return;
       if (!(error instanceof CallError)) throw error;
-      if (response.headersSent) response.destroy();
-      else refuse(response, error.verdict.kind === 'timeout' ? 504 : 502, error.message);
+      refuse(exchange, error.verdict.kind === 'timeout' ? 504 : 502, error.message);
     }
   }
 
@@ -264,54 +241,38 @@ export class Gateway {
     return this.#upstreams.all.find(({ upstream }) => upstream.kind === kind && !upstream.fallback) ?? null;
   }
 
-  async #pipe(
-    known: Known,
-    request: IncomingMessage,
-    response: ServerResponse,
-    body: Buffer,
-    path: string,
-    spoken: DialectName,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #pipe(known: Known, exchange: Exchange, path: string, spoken: DialectName): Promise<void> {
     const { upstream, place } = known;
+    const { request, body } = exchange;
     const headers = headersFor(request.headers, upstream, place.host, spoken, spoken);
-    if (body.length > 0) headers['content-length'] = String(body.length);
+    if (body.length > 0) headers['content-length'] = String(sizeOf(body));
     const answer = await this.#upstreams.lines.call({
       place,
-      method: request.method ?? 'GET',
+      method: request.method,
       path: pathAt(place, path),
       headers,
-      body: body.length > 0 ? body : null,
+      body,
       connectMs: this.#deadlines.connectMs,
       headMs: this.#deadlines.wholeMs,
-      signal,
+      signal: exchange.gone,
     });
     const now = this.#o.clock.now();
     this.#upstreams.readQuotas(known, answer.headers, now);
-    if (answer.statusCode === 429) this.#limitedAside(known, request, spoken, answer, now);
-    response.writeHead(answer.statusCode ?? 502, passedHeaders(answer.rawHeaders, true));
-    answer.on('error', () => response.destroy());
-    answer.on('close', () => answer.complete || response.destroy());
-    answer.pipe(response);
+    if (answer.status === 429) this.#limitedAside(known, request, spoken, answer, now);
+    await passed(answer, exchange);
   }
 
   /** A side call that meets a limit says nothing about a model, but about the key where the head names a time. */
-  #limitedAside(
-    known: Known,
-    request: IncomingMessage,
-    spoken: DialectName,
-    answer: IncomingMessage,
-    now: number,
-  ): void {
+  #limitedAside(known: Known, request: RequestHead, spoken: DialectName, answer: Answer, now: number): void {
     const verdict = verdictOf({ status: 429, headers: answer.headers, body: null }, now);
     const key = keyFor(request.headers, known.upstream, spoken);
     this.#upstreams.failed(known, this.#upstreams.target(known, key, 'aside'), verdict, now);
   }
 
   /** Our own questions: is it alive, how is it, does a route work. */
-  async #own(path: string, url: string, response: ServerResponse): Promise<void> {
-    if (path === '/-/health') return reply(response, 200, { ok: true });
-    if (path === '/-/status') return reply(response, 200, this.status());
+  async #own(path: string, url: string, exchange: Exchange): Promise<void> {
+    if (path === '/-/health') return reply(exchange, 200, { ok: true });
+    if (path === '/-/status') return reply(exchange, 200, this.status());
     if (path === '/-/route') {
       const query = new URL(url, 'http://localhost').searchParams;
       const proof = await proveRoute(
@@ -321,21 +282,25 @@ export class Gateway {
         this.#deadlines,
         this.#o.clock,
       );
-      return reply(response, proof.ok ? 200 : 503, proof);
+      return reply(exchange, proof.ok ? 200 : 503, proof);
     }
-    return refuse(response, 404, 'unknown path');
+    return refuse(exchange, 404, 'unknown path');
   }
 
-  #tell(event: GatewayEvent): void {
+  readonly #tell = (event: GatewayEvent): void => {
     void this.#recorder?.write(event);
     this.#o.onEvent?.(event);
-  }
+  };
 
-  #broke(error: unknown, response: ServerResponse): void {
+  readonly #count = (what: 'failovers' | 'spliced' | 'lost'): void => {
+    this.#counts[what] += 1;
+  };
+
+  #broke(error: unknown, exchange: Exchange): void {
     const id = randomUUID();
     this.#o.problem?.(`a request broke (${id})`, error);
-    if (response.headersSent) response.destroy();
-    else refuse(response, 500, `selfheal gateway: something broke, see the log for ${id}`);
+    if (exchange.headSent) exchange.destroy();
+    else refuse(exchange, 500, `selfheal gateway: something broke, see the log for ${id}`);
   }
 }
 
@@ -344,32 +309,60 @@ interface Entry {
   readonly path: string;
 }
 
-function readBody(request: IncomingMessage): Promise<Buffer | 'too-large'> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    request.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > BODY_CAP) {
-        request.pause();
-        resolve('too-large');
-      } else chunks.push(chunk);
+const pathOf = ({ path }: Entry): string => {
+  const query = path.indexOf('?');
+  return query < 0 ? path : path.slice(0, query);
+};
+
+/** An answer as it comes, with the length it announces. */
+function passed(answer: Answer, exchange: Exchange): Promise<void> {
+  const length = answer.headers['content-length'];
+  exchange.open(answer.status, passedHeaders(answer.fields), length === undefined ? null : Number(length));
+  return new Promise((resolve) => {
+    const left = (): void => {
+      answer.destroy();
+      resolve();
+    };
+    if (exchange.gone.aborted) return left();
+    exchange.gone.addEventListener('abort', left);
+    answer.read({
+      data: (bytes) => {
+        if (exchange.write(bytes)) return;
+        answer.pause();
+        exchange.onceDrained(() => answer.resume());
+      },
+      ended: (error) => {
+        exchange.gone.removeEventListener('abort', left);
+        if (error) exchange.destroy();
+        else exchange.end();
+        resolve();
+      },
     });
-    request.once('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
-    request.once('error', reject);
   });
 }
 
-function reply(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+const JSON_FIELDS = ['content-type', 'application/json'];
+const REFUSED_FIELDS = [...JSON_FIELDS, 'x-should-retry', 'false'];
+
+function reply(exchange: Exchange, status: number, body: unknown): void {
+  exchange.answer(status, JSON_FIELDS, [Buffer.from(JSON.stringify(body))]);
 }
 
 /** In the shape that SDKs of both vendors can read. */
-function refuse(response: ServerResponse, status: number, message: string): void {
-  const headers = { 'content-type': 'application/json', connection: 'close', 'x-should-retry': 'false' };
-  response
-    .writeHead(status, headers)
-    .end(JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', message } }));
+function refusal(status: number, message: string): Refusal {
+  const body = JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', message } });
+  return { status, fields: REFUSED_FIELDS, body };
+}
+
+function refuse(exchange: Exchange, status: number, message: string): void {
+  const { fields, body } = refusal(status, message);
+  exchange.answer(status, fields, [Buffer.from(body)]);
+}
+
+/** The same, for what may be worth another try. */
+function said(status: number, type: string, message: string): Refusal {
+  const fields = status === 529 ? [...JSON_FIELDS, 'retry-after', '1'] : JSON_FIELDS;
+  return { status, fields, body: JSON.stringify({ type: 'error', error: { type, message } }) };
 }
 
 function sameText(a: string, b: string): boolean {

@@ -29,11 +29,19 @@ export function framesOf(bytes: Buffer): PlacedFrame[] {
   return frames;
 }
 
-function endOfFrame(bytes: Buffer, from: number): number {
+/** Index behind the frame that begins there; -1 when it is not complete. */
+export function endOfFrame(bytes: Buffer, from: number): number {
   const plain = bytes.indexOf('\n\n', from);
   const carriage = bytes.indexOf('\n\r\n', from);
   if (plain < 0) return carriage < 0 ? -1 : carriage + 3;
   return carriage < 0 || plain < carriage ? plain + 2 : carriage + 3;
+}
+
+/** Where the frame begins that holds the byte `at`; no earlier than `from`. */
+export function startOfFrame(bytes: Buffer, from: number, at: number): number {
+  const plain = bytes.lastIndexOf('\n\n', at);
+  const carriage = bytes.lastIndexOf('\n\r\n', at);
+  return Math.max(from, plain < from ? from : plain + 2, carriage < from ? from : carriage + 3);
 }
 
 /** Null for a frame without data: a comment, a retry hint. */
@@ -53,6 +61,11 @@ export function parseFrame(text: string): Frame | null {
 export class FrameGatherer {
   #rest: Buffer | null = null;
 
+  /** Number of bytes that wait for the end of their frame. */
+  get size(): number {
+    return this.#rest?.length ?? 0;
+  }
+
   /** Bytes that wait for the end of their frame. */
   get rest(): Buffer {
     return this.#rest ?? Buffer.alloc(0);
@@ -62,7 +75,11 @@ export class FrameGatherer {
   push(chunk: Buffer): Buffer {
     const bytes = this.#rest ? Buffer.concat([this.#rest, chunk]) : chunk;
     const end = endOfFrames(bytes);
-    this.#rest = end < bytes.length ? bytes.subarray(end) : null;
+    if (end === bytes.length) {
+      this.#rest = null;
+      return bytes;
+    }
+    this.#rest = bytes.subarray(end);
     return bytes.subarray(0, end);
   }
 }

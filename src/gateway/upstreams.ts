@@ -2,9 +2,11 @@
 
 import { createHash } from 'node:crypto';
 import { Breakers, type OpenBreaker, type Target } from './breaker.ts';
-import { Lines, type Place, placeOf } from './calling.ts';
+import { type Place, placeOf } from './calling.ts';
 import type { GatewaySpec, QuotaReading, Route, Upstream, UpstreamStatus, Verdict } from './contract.ts';
 import type { DialectName } from './dialects/contract.ts';
+import { Lines } from './http/lines.ts';
+import type { Stop } from './http/stop.ts';
 import { type Headers, quotasOf } from './limits.ts';
 import { Slots } from './slots.ts';
 
@@ -135,7 +137,7 @@ export class Upstreams {
   }
 
   /** Resolves at the next change of a breaker or route, or after `ms`. */
-  async changed(ms: number, signal: AbortSignal): Promise<void> {
+  async changed(ms: number, signal: Stop): Promise<void> {
     if (signal.aborted) return;
     await new Promise<void>((resolve) => {
       const done = (): void => {
@@ -145,7 +147,7 @@ export class Upstreams {
         resolve();
       };
       const timer = setTimeout(done, Math.max(0, Math.min(ms, 2 ** 31 - 1)));
-      signal.addEventListener('abort', done, { once: true });
+      signal.addEventListener('abort', done);
       this.#changed.push(done);
     });
   }
