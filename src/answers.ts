@@ -20,6 +20,14 @@ export interface ServiceHealth {
   readonly openIncidents: number;
 }
 
+/** The next thing that happens to an incident if nobody does anything. */
+export interface Due {
+  readonly incident: string;
+  /** `attempt`: a repair is tried; `verdict`: the repair counts as proven; `lapse`: the question runs out; `unsilenced`. */
+  readonly what: 'attempt' | 'verdict' | 'lapse' | 'unsilenced';
+  readonly at: string;
+}
+
 /** How selfheal itself is. */
 export interface StatusAnswer {
   readonly daemon: {
@@ -30,6 +38,8 @@ export interface StatusAnswer {
     /** When the next cycle is due; null when nothing runs. Problems are seen at once, whatever the cycle. */
     readonly nextCycleAt: string | null;
   };
+  /** What happens by itself to incidents, soonest first. */
+  readonly due: readonly Due[];
   readonly paused: {
     readonly by: string;
     readonly at: string;

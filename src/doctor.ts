@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import type { Finding } from './cli/composition.ts';
 import type { Config } from './config/contract.ts';
 import { filesMatching } from './config/discover.ts';
+import { missingProgram } from './config/warnings.ts';
 import type { Clock } from './core/clock.ts';
 import { createRun } from './host/run.ts';
 import type { Run } from './host/contract.ts';
@@ -39,7 +40,7 @@ export async function* examine(options: DoctorOptions): AsyncGenerator<Finding, 
           () => stateFolder(config),
           () => store(config),
           () => daemon(config),
-          ...config.services.map((service) => () => serviceOf(service)),
+          ...config.services.map((service) => () => serviceOf(service, options.environment)),
           () => telegram(config, options.signal),
         ]
       : []),
@@ -181,7 +182,10 @@ async function daemon({ state }: Config): Promise<Finding[]> {
       ];
 }
 
-async function serviceOf(service: Config['services'][number]): Promise<Finding[]> {
+async function serviceOf(
+  service: Config['services'][number],
+  environment: DoctorOptions['environment'],
+): Promise<Finding[]> {
   const name = `service ${service.name}`;
   const directory = await stat(service.directory).catch(() => null);
   if (!directory?.isDirectory()) return [{ name, state: 'problem', text: `${service.directory} is not a directory` }];
@@ -192,6 +196,10 @@ async function serviceOf(service: Config['services'][number]): Promise<Finding[]
       state: 'problem',
       text: 'nothing to read: name `logs`, `journald`, `docker` or a `command`',
     });
+  const missing =
+    service.command &&
+    (await missingProgram(service.command, service.directory, { ...environment, ...service.environment }));
+  if (missing) findings.push({ name, state: 'problem', text: missing, advice: 'correct `command:`' });
   for (const pattern of service.logs) findings.push(...(await logsBehind(name, pattern)));
   if (!service.restart)
     findings.push({ name, state: 'warning', text: 'cannot be restarted', advice: 'set `restart:` if selfheal may' });

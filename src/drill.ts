@@ -5,7 +5,7 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf, type Environment } from './app.ts';
-import type { DrillResult } from './cli/composition.ts';
+import type { DrillBegins, DrillResult } from './cli/composition.ts';
 import type { Config, OwnFix, ServiceConfig } from './config/contract.ts';
 import { drilledKey } from './engine/own-fixes.ts';
 import { fixes } from './fixes/index.ts';
@@ -25,26 +25,50 @@ export interface DrillRequest {
   readonly signal: AbortSignal;
 }
 
-/** One row for each rehearsal, as it ends. Throws when a name is not known. */
-export async function* drill({ config, environment, names, signal }: DrillRequest): AsyncGenerator<DrillResult> {
+/** One row before each rehearsal and one as it ends. Throws when a name is not known. */
+export async function* drill({ config, environment, names, signal }: DrillRequest): AsyncGenerator<DrillStep> {
   const own = config?.ownFixes ?? [];
   const all = [...own.map((fix) => fix.name), ...fixes.map((fix) => fix.name)];
   const unknown = names.find((name) => !all.includes(name));
   if (unknown !== undefined) throw new Error(`there is no fix named ${unknown}`);
   const wanted = names.length > 0 ? names : own.length > 0 ? own.map((fix) => fix.name) : all;
+  const count = counter(wanted.map((name) => rehearsalsOf(name, config)).reduce((sum, n) => sum + n, 0));
   for (const name of wanted) {
     const mine = own.find((fix) => fix.name === name);
     if (signal.aborted) return;
-    if (mine && config) yield* rehearseOwn(mine, config, environment, signal);
-    else yield* playDrills(name, environment, signal);
+    if (mine && config) yield* rehearseOwn(mine, config, environment, signal, count);
+    else yield* playDrills(name, environment, signal, count);
   }
 }
 
-async function* playDrills(name: string, environment: Environment, signal: AbortSignal): AsyncGenerator<DrillResult> {
+type DrillStep = DrillBegins | DrillResult;
+type Counter = (fix: string, given: string) => DrillBegins;
+
+function counter(total: number): Counter {
+  let number = 0;
+  return (fix, given) => ({ kind: 'begins', fix, given, number: ++number, total });
+}
+
+function rehearsalsOf(name: string, config: Config | null): number {
+  const own = config?.ownFixes?.find((fix) => fix.name === name);
+  if (own && config) return servicesOf(own, config).length;
+  return fixes.find((fix) => fix.name === name)?.drills.length ?? 0;
+}
+
+const servicesOf = (own: OwnFix, config: Config): readonly ServiceConfig[] =>
+  config.services.filter((one) => own.services === null || own.services.includes(one.name));
+
+async function* playDrills(
+  name: string,
+  environment: Environment,
+  signal: AbortSignal,
+  count: Counter,
+): AsyncGenerator<DrillStep> {
   const fix = fixes.find((one) => one.name === name);
   for (const one of fix?.drills ?? []) {
     if (!fix || signal.aborted) return;
-    const row = { fix: name, given: one.given };
+    const row = { kind: 'result' as const, fix: name, given: one.given };
+    yield count(name, one.given);
     if (!canRehearse(one)) yield { ...row, passed: 'skipped', problems: ['only root can build its world'] };
     else {
       const { problems } = await rehearse(fix, one, { environment }).catch((error: unknown) => ({
@@ -62,13 +86,21 @@ async function* rehearseOwn(
   config: Config,
   environment: Environment,
   signal: AbortSignal,
-): AsyncGenerator<DrillResult> {
-  const services = config.services.filter((one) => own.services === null || own.services.includes(one.name));
+  count: Counter,
+): AsyncGenerator<DrillStep> {
+  const services = servicesOf(own, config);
   let passedAll = services.length > 0;
   for (const service of services) {
+    yield count(own.name, `a copy of ${service.name}`);
     const problems = await onCopy(own, service, environment, signal);
     passedAll &&= problems.length === 0;
-    yield { fix: own.name, given: `a copy of ${service.name}`, passed: problems.length === 0, problems };
+    yield {
+      kind: 'result',
+      fix: own.name,
+      given: `a copy of ${service.name}`,
+      passed: problems.length === 0,
+      problems,
+    };
   }
   const store = await openStore({ directory: config.state, clock: systemClock });
   try {

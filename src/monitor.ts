@@ -180,7 +180,12 @@ export class SelfHealingMonitor {
 
   async #lock({ state }: Config): Promise<void> {
     const lock = await lockDaemon(state);
-    if ('heldBy' in lock) throw new StoreError('locked', `selfheal already runs on ${state} as pid ${lock.heldBy.pid}`);
+    if ('heldBy' in lock)
+      throw new StoreError(
+        'locked',
+        `selfheal already runs here, as pid ${lock.heldBy.pid} with the state folder ${state}; \`selfheal status\` asks it, ` +
+          'and another state folder (`--state`) lets a second one run beside it',
+      );
     this.#teardown.add('lock', () => lock.release());
   }
 

@@ -52,7 +52,7 @@ export interface Operations {
   /** Closes an incident that a person has seen to. Seen again, it is open again. */
   resolve(id: string, by: Person): Promise<ActionAnswer>;
   /**
-   * Stops all acting on this host, also across restarts; watching goes on. Nothing is changed until `resume`, or for `forMs` milliseconds: maintenance that cannot be forgotten.
+   * Stops all acting of this state folder, also across restarts; watching goes on. Nothing is changed until `resume`, or for `forMs` milliseconds: maintenance that cannot be forgotten.
    */
   pause(by: Person, reason: string, forMs?: number): Promise<ActionAnswer>;
   resume(by: Person): Promise<ActionAnswer>;

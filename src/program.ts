@@ -81,6 +81,7 @@ const environment = process.env;
 
 const composition: Composition = {
   loadConfig: async (options) => (await import('./config/load.ts')).loadConfig(options),
+  warnings: async (config) => (await import('./config/warnings.ts')).warningsOf(config, environment),
   createApp: async (config, log, sight) => {
     const { SelfHealingMonitor } = await import('./monitor.ts');
     return new SelfHealingMonitor({ config, environment, log, ...sight });

@@ -357,6 +357,13 @@ describe('the monitor', () => {
     expect(statSync(join(folder, '.selfheal')).mode & 0o777).toBe(0o700);
     const second = await selfheal(['run', '--', 'true']);
     expect(second).toMatchObject({ code: 3, stdout: '' });
+    expect(second.stderr).toMatch(/^selfheal: selfheal already runs here, as pid \d+ with the state folder /);
+    expect((await selfheal(['status'])).stdout).toMatch(
+      /\nNext:\n {2}next check in \d+ (?:s|min); logs are read all the time\n/,
+    );
+    const paused = JSON.parse((await selfheal(['pause', '--json'])).stdout) as Record<string, unknown>;
+    expect(paused).toMatchObject({ ok: true, state: join(folder, '.selfheal') });
+    expect(paused['message']).not.toContain('no selfheal runs');
     monitor.child.kill('SIGTERM');
     const { code, stdout, stderr } = await monitor.ended;
     expect(code).toBe(0);
@@ -468,6 +475,62 @@ describe('set-up', () => {
       ok: false,
       problems: [{ file: join(folder, 'bad.yaml'), line: 1, column: 16, key: 'services.a.comand' }],
     });
+  });
+
+  it('config check warns of what is not there, and shows problems from top to bottom', async () => {
+    write('main.py', '');
+    write(
+      'selfheal.yaml',
+      'services:\n  a:\n    command: [python3, man.py]\n    logs: [data/*.log]\n  b:\n    directory: nowhere\n' +
+        '  c:\n    command: [no-such-program]\n  d:\n    command: [python3, main.py]\n',
+    );
+    const { code, stdout } = await selfheal(['config', 'check', '--json']);
+    const { warnings } = JSON.parse(stdout) as { warnings: { line: number; key: string }[] };
+    expect({ code, at: warnings.map(({ line, key }) => [line, key]) }).toEqual({
+      code: 0,
+      at: [
+        [3, 'services.a.command'],
+        [4, 'services.a.logs.0'],
+        [6, 'services.b.directory'],
+        [8, 'services.c.command'],
+      ],
+    });
+    const text = (await selfheal(['config', 'check'])).stdout;
+    expect(text).toContain(
+      `! ${join(folder, 'selfheal.yaml')}:3:14: services.a.command: there is no file ${join(folder, 'man.py')}`,
+    );
+    write(
+      'bad.yaml',
+      'zzz: 1\nservices:\n  a: {environment: {A: [1]}, comand: [x]}\nfixes:\n  - {name: abc, title: t, handles: [], steps: [], checks: []}\n',
+    );
+    const bad = await selfheal(['config', 'check', 'bad.yaml']);
+    const places = bad.stderr
+      .trim()
+      .split('\n')
+      .map((line) => line.slice(line.indexOf('bad.yaml:') + 9).split(': ')[0]);
+    expect(places).toEqual(['1:1', '3:24', '3:30', '5:36', '5:47', '5:59']);
+    expect(bad.stderr).not.toMatch(/Invalid|Too small|expected array/);
+  });
+
+  it('rules test says what is wrong in the words of the file', async () => {
+    write(
+      'rules.yaml',
+      'rules:\n  - name: Mine\n    type: import_eror\n    pattern: [x]\n    patterns:\n      - {match: 3, confidence: 7}\n',
+    );
+    const { code, stderr } = await selfheal(['rules', 'test', 'rules.yaml']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('did you mean import_error?');
+    expect(stderr).toContain('unknown key "pattern" in rules.0; did you mean patterns?');
+    expect(stderr).toMatch(/rules\.yaml:6:17: rules\.0\.patterns\.0\.match: expected a text, found 3/);
+    expect(stderr).toContain('confidence: must be at most 1');
+    expect(stderr).not.toMatch(/Invalid|Too (?:small|big)/);
+  });
+
+  it('init without anything to read says what is missing', async () => {
+    const { code, stdout } = await selfheal(['init', '--yes', '--name', 'agent']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('Nothing would be read yet');
+    expect(readFileSync(join(folder, 'selfheal.yaml'), 'utf8')).toContain('# command: [python, main.py]');
   });
 
   it('doctor looks at everything and says what to do', async () => {

@@ -1,6 +1,7 @@
 // The questions of a person, answered from the store and from probes. Nothing here changes anything.
 
 import type {
+  Due,
   ErrorsAnswer,
   HealthAnswer,
   IncidentDetail,
@@ -52,8 +53,9 @@ export class Questions {
         pid: daemon.pid,
         since: daemon.running && cycle ? iso(cycle.startedAt) : null,
         lastCycleAt: cycle ? iso(cycle.lastCycleAt) : null,
-        nextCycleAt: daemon.running && cycle ? iso(cycle.lastCycleAt + config.checkIntervalMs) : null,
+        nextCycleAt: daemon.running && cycle?.everyMs ? iso(cycle.lastCycleAt + cycle.everyMs) : null,
       },
+      due: daemon.running ? dueOf(active, this.#d.clock.now()) : [],
       paused: isPaused(pause, this.#d.clock.now())
         ? { by: pause.by, at: iso(pause.at), reason: pause.reason, until: pause.until ? iso(pause.until) : null }
         : null,
@@ -193,6 +195,33 @@ export class Questions {
         return { name: s.name, running: state.running, pid: state.process?.pid ?? null, health, openIncidents };
       }),
     );
+  }
+}
+
+/** Longer than any list that a person reads. */
+const DUE_CAP = 100;
+
+function dueOf(incidents: readonly Incident[], now: number): StatusAnswer['due'] {
+  return incidents
+    .flatMap((incident) => nextOf(incident))
+    .filter(({ at }) => at > now)
+    .sort((a, b) => a.at - b.at)
+    .slice(0, DUE_CAP)
+    .map(({ at, ...one }) => ({ ...one, at: iso(at) }));
+}
+
+function nextOf({ id, state, fixable }: Incident): readonly (Omit<Due, 'at'> & { readonly at: number })[] {
+  switch (state.name) {
+    case 'open':
+      return fixable ? [{ incident: id, what: 'attempt', at: state.notBefore }] : [];
+    case 'verifying':
+      return [{ incident: id, what: 'verdict', at: state.quietUntil }];
+    case 'awaiting-approval':
+      return [{ incident: id, what: 'lapse', at: state.until }];
+    case 'silenced':
+      return [{ incident: id, what: 'unsilenced', at: state.until }];
+    default:
+      return [];
   }
 }
 

@@ -96,7 +96,12 @@ export class Wishes {
     const until = forMs === undefined ? undefined : at + forMs;
     await this.#d.store.setValue(VALUE_KEYS.pause, { by, at, reason, ...(until === undefined ? {} : { until }) });
     const end = until === undefined ? '`resume`' : `${new Date(until).toISOString()} or \`resume\``;
-    return { ok: true, message: `paused: watching goes on, nothing is changed until ${end}`, incident: null };
+    const { running } = await this.#d.daemon();
+    const unused = `no selfheal runs on the state folder ${this.#d.config.state}; one that uses another folder is not paused`;
+    const message = running
+      ? `paused: watching goes on, nothing is changed until ${end}`
+      : `paused until ${end}, but ${unused}`;
+    return { ok: true, message, incident: null };
   }
 
   async resume(by: Person): Promise<ActionAnswer> {

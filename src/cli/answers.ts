@@ -39,7 +39,9 @@ export function history(context: CliContext, options: CommonOptions & { readonly
   return ask(context, options, async (operations) => {
     const found = await operations.history({ limit: options.limit });
     await answer(context, options, found, ({ rows, summary, trust }, look) => [
-      `Attempted ${summary.totalFixesAttempted}, successful ${summary.successful}, failed ${summary.failed}, inconclusive ${summary.inconclusive}, taken back by a person ${summary.takenBack}`,
+      `Attempted ${summary.totalFixesAttempted}, successful ${summary.successful}, failed ${summary.failed}, inconclusive ${summary.inconclusive}${
+        summary.takenBack > 0 ? `, taken back by you ${summary.takenBack}` : ''
+      }`,
       `Success rate ${Math.round(summary.successRate * 100)} %`,
       ...(rows.length > 0 ? ['', ...ledgerTable(rows, look)] : []),
       ...(trust && trust.length > 0 ? ['', 'Trust that was earned', ...trust.map(trustLine)] : []),

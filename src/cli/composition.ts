@@ -1,7 +1,7 @@
 // What the command line needs of the program behind it. src/cli.ts fills it in with lazy imports, so that
 // a command loads only what it uses, and faces stay below the composition root.
 
-import type { Config } from '../config/contract.ts';
+import type { Config, ConfigProblem } from '../config/contract.ts';
 import type { LoadOptions } from '../config/load.ts';
 import type { DetectionRow } from '../core/detection.ts';
 import type { Incident } from '../core/incident.ts';
@@ -62,11 +62,21 @@ export interface RuleTest {
 
 /** What came of one rehearsal of a fix. */
 export interface DrillResult {
+  readonly kind: 'result';
   readonly fix: string;
   /** The world in which it was rehearsed, as a sentence. */
   readonly given: string;
   readonly passed: boolean | 'skipped';
   readonly problems: readonly string[];
+}
+
+/** A rehearsal begins: the `number`th of `total`. */
+export interface DrillBegins {
+  readonly kind: 'begins';
+  readonly fix: string;
+  readonly given: string;
+  readonly number: number;
+  readonly total: number;
 }
 
 export interface DrillWish {
@@ -78,13 +88,15 @@ export interface DrillWish {
 
 export interface Composition {
   loadConfig(options: LoadOptions): Promise<Config>;
+  /** What a valid configuration names that is not there. */
+  warnings(config: Config): Promise<readonly ConfigProblem[]>;
   createApp(config: Config, log: Log, sight: Sight): Promise<RunningApp>;
   openOperations(config: Config): Promise<Operations>;
   /** Files behind the glob patterns of a configuration's services. */
   logFiles(config: Config): Promise<readonly string[]>;
   scan(request: ScanRequest): AsyncIterable<ScanStep>;
   doctor(config: Config | null, signal: AbortSignal): AsyncIterable<Finding>;
-  drill(wish: DrillWish): AsyncIterable<DrillResult>;
+  drill(wish: DrillWish): AsyncIterable<DrillBegins | DrillResult>;
   testRules(file: string, text: string | null): Promise<RuleTest>;
   /** The gateway in this process. Rejects when its address is taken. */
   openGateway(config: Config, log: Log): Promise<{ readonly url: string; close(): Promise<void> }>;

@@ -1,19 +1,27 @@
 // `config check`: is the file right, and what does it come to?
 
-import { type Config, ConfigError } from '../config/contract.ts';
+import { type Config, ConfigError, type ConfigProblem } from '../config/contract.ts';
 import { type CliContext, type CommonOptions, EXIT, type Exit, load } from './context.ts';
 
 export async function check(context: CliContext, file: string | undefined, options: CommonOptions): Promise<Exit> {
   try {
     const config = await load(context, file === undefined ? options : { ...options, config: file });
-    if (options.json) await context.out.json({ ok: true, problems: [], config });
-    else for (const line of described(context, config)) await context.out.line(line);
+    const warnings = await context.composition.warnings(config);
+    if (options.json) await context.out.json({ ok: true, problems: [], warnings, config });
+    else for (const line of [...described(context, config), ...warned(context, warnings)]) await context.out.line(line);
     return EXIT.ok;
   } catch (error) {
     if (!(error instanceof ConfigError) || !options.json) throw error;
-    await context.out.json({ ok: false, problems: error.problems, config: null });
+    await context.out.json({ ok: false, problems: error.problems, warnings: [], config: null });
     return EXIT.usage;
   }
+}
+
+/** Nothing of this makes the file wrong. */
+function warned({ colors }: CliContext, warnings: readonly ConfigProblem[]): string[] {
+  if (warnings.length === 0) return [];
+  const place = ({ file, line, column }: ConfigProblem): string => (line === null ? '' : `${file}:${line}:${column}: `);
+  return ['', ...warnings.map((one) => `${colors.yellow('!')} ${place(one)}${one.message}`)];
 }
 
 function described(context: CliContext, config: Config): string[] {

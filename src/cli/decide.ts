@@ -7,6 +7,9 @@ import { pullLines } from '../chat/render.ts';
 import { answer } from './answer.ts';
 import { ask, type CliContext, type CommonOptions, EXIT, type Exit, UsageError } from './context.ts';
 
+/** How long an incident is silenced unless `--for` says otherwise. */
+export const SILENCE_DEFAULT = '2h';
+
 type Wish = (operations: Operations) => Promise<ActionAnswer>;
 
 function act(context: CliContext, options: CommonOptions, wish: Wish): Promise<Exit> {
@@ -46,10 +49,15 @@ export function rollback(context: CliContext, id: string, options: CommonOptions
 export function silence(
   context: CliContext,
   id: string,
-  options: CommonOptions & { readonly for: string },
+  options: CommonOptions & { readonly for?: string },
 ): Promise<Exit> {
-  const forMs = durationOf(options.for);
-  return act(context, options, (operations) => operations.silence(id, forMs, context.person));
+  const forMs = durationOf(options.for ?? SILENCE_DEFAULT);
+  return act(context, options, async (operations) => {
+    const done = await operations.silence(id, forMs, context.person);
+    const hint =
+      done.ok && options.for === undefined ? ` (for ${SILENCE_DEFAULT}; --for 30m or 1d says otherwise)` : '';
+    return { ...done, message: `${done.message}${hint}` };
+  });
 }
 
 export function pause(
@@ -58,7 +66,19 @@ export function pause(
   options: CommonOptions & { readonly for?: string },
 ): Promise<Exit> {
   const forMs = options.for === undefined ? undefined : durationOf(options.for);
-  return act(context, options, (operations) => operations.pause(context.person, reason, forMs));
+  return ask(context, options, async (operations, config) => {
+    const done = await operations.pause(context.person, reason, forMs);
+    await tellOf(context, options, { ...done, state: config.state });
+    return done.ok ? EXIT.ok : EXIT.badNews;
+  });
+}
+
+/** A pause covers one state folder: which one is said, for another daemon may use another one. */
+function tellOf(context: CliContext, options: CommonOptions, done: ActionAnswer & { readonly state: string }) {
+  return answer(context, options, done, ({ ok, message, state }, { colors }) => [
+    `${ok ? colors.green('✓') : colors.red('✗')} ${oneLine(message, 1000)}`,
+    colors.dim(`  state folder ${state}`),
+  ]);
 }
 
 function durationOf(text: string): number {
@@ -72,7 +92,11 @@ export function resolve(context: CliContext, id: string, options: CommonOptions)
 }
 
 export function resume(context: CliContext, options: CommonOptions): Promise<Exit> {
-  return act(context, options, (operations) => operations.resume(context.person));
+  return ask(context, options, async (operations, config) => {
+    const done = await operations.resume(context.person);
+    await tellOf(context, options, { ...done, state: config.state });
+    return done.ok ? EXIT.ok : EXIT.badNews;
+  });
 }
 
 /** A stop is deliberate: nothing starts the service again but a person. */

@@ -54,6 +54,7 @@ export function yamlOf(answers: Answers): string {
     `  ${JSON.stringify(answers.name)}:`,
     `    directory: ${literal(answers.directory)}`,
     `    logs: [${answers.logs.map(literal).join(', ')}]`,
+    '    # command: [python, main.py]     # selfheal starts and supervises it, and reads its output',
     restart ? `    restart: ${restart}` : '    # restart: {systemd: UNIT}    # or pm2, docker, {command: [...]}',
     health ? `    health: ${health}` : '    # health: {http: "http://127.0.0.1:8080/healthz"}',
     '    fixes:                       # off | suggest | approve | auto',

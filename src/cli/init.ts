@@ -123,6 +123,15 @@ function farewell(context: CliContext, file: string, answers: Answers): string[]
     `${colors.green('✓')} wrote ${file}`,
     `  ${answers.name}: ${logs}`,
     '',
+    ...(answers.logs.length > 0
+      ? []
+      : [
+          'Nothing would be read yet. One of:',
+          `  name its log files under \`logs\` in ${file}`,
+          '  or its program under `command` there: selfheal starts it and reads what it prints',
+          '  or `selfheal run -- CMD` instead of `selfheal watch`: the same, without editing',
+          '',
+        ]),
     'Next:',
     '  selfheal doctor          is everything here that selfheal needs?',
     '  selfheal scan            what do the logs say today?',

@@ -72,7 +72,9 @@ function explain(error: unknown, context: CliContext): number {
     return EXIT.usage;
   }
   if (name === 'StoreError') {
-    say(`selfheal: the store cannot be reached: ${message}`);
+    // Held by somebody else is not out of reach: who holds it, and what to do, stands in the message.
+    const isHeld = (error as { readonly code?: unknown }).code === 'locked';
+    say(isHeld ? `selfheal: ${message}` : `selfheal: the store cannot be reached: ${message}`);
     return EXIT.unreachable;
   }
   say(`selfheal: unexpected ${error instanceof Error ? (error.stack ?? message) : String(error)}`);
@@ -184,7 +186,7 @@ function build(context: CliContext, done: (exit: number) => void): Command {
   resolve.action((id: string) => run(async (c) => (await import('./decide.ts')).resolve(c, id, options(resolve))));
   const silence = command('silence <id>', 'say nothing about an incident for a while');
   silence
-    .addOption(new Option('--for <duration>', 'how long: 30m, 2h, 1d').default('2h'))
+    .addOption(new Option('--for <duration>', 'how long: 30m, 2h, 1d (default: 2h)'))
     .action((id: string) => run(async (c) => (await import('./decide.ts')).silence(c, id, options(silence))));
   const pause = command('pause [reason...]', 'stop all acting of this state folder until `resume`; watching goes on');
   pause

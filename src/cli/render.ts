@@ -62,7 +62,9 @@ export function ledgerTable(rows: readonly LedgerRow[], { colors, width, now }: 
         row.incident,
         oneLine(row.service, 24),
         row.fix,
-        row.outcome.kind === 'fixed' ? colors.green('fixed') : colors.yellow(row.outcome.kind),
+        row.outcome.kind === 'fixed'
+          ? colors.green('fixed')
+          : colors.yellow(row.outcome.undoneBy ? 'taken back' : row.outcome.kind),
         oneLine(row.outcome.reason, 400),
       ]),
     ],

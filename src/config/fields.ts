@@ -23,6 +23,8 @@ function parsed<I extends z.ZodType, O>(
   return field.meta({ title });
 }
 
+/** Names of accounts change hands; numbers do not. */
+const CHAT_ID = 'the number of a Telegram account, not its name (the bot @userinfobot tells you yours)';
 const numberOrText = (expected: string) => z.union([z.number(), z.string()], { error: `expected ${expected}` });
 const DURATION = 'a duration such as 30s, 5m or 2h (a bare number means seconds)';
 
@@ -65,7 +67,12 @@ export function whole(least: number, most = Number.MAX_SAFE_INTEGER) {
 }
 
 /** A Telegram id: groups have negative ones. */
-export const chatId = whole(-Number.MAX_SAFE_INTEGER);
+export const chatId = parsed(
+  numberOrText(CHAT_ID),
+  (value) => (/^-?\d{1,16}$/.test(String(value).trim()) ? Number(value) : null),
+  CHAT_ID,
+  'whole number',
+);
 
 /** One value or a list of them. */
 export function listOf<T extends z.ZodType>(item: T, expected: string) {

@@ -363,7 +363,13 @@ describe('a configuration that cannot be used', () => {
     ['state: s\nservices:\n  a:\n    logs: ["s/*.log"]\n', 4, 12, 'services.a.logs.0', /own state/],
     ['services:\n  a:\n    logs: [[x]]\n', 3, 12, 'services.a.logs.0', /expected a text, found a list/],
     ['telegram: {allowed_users: [1]}\n', 1, 1, 'telegram.token', /is required/],
-    ['telegram: {token: x, allowed_users: [me]}\n', 1, 38, 'telegram.allowed_users.0', /whole number/],
+    [
+      'telegram: {token: x, allowed_users: [me]}\n',
+      1,
+      38,
+      'telegram.allowed_users.0',
+      /expected the number of a Telegram account, not its name.*found "me"/,
+    ],
     ['telegram: {token: x, allowed_users: []}\n', 1, 37, 'telegram.allowed_users', /at least one/],
     ['dashboard: {listen: "0.0.0.0:80"}\n', 1, 21, 'dashboard.listen', /this machine only/],
     [
@@ -396,7 +402,7 @@ describe('a configuration that cannot be used', () => {
     const error = await load('nod: x\nself_healing: {enabld: 1}\nstate: [1]\n').catch((e: unknown) => e as ConfigError);
     const file = join(folder, 'selfheal.yaml');
     const starts = (error as ConfigError).message.split('\n').map((line) => line.split(': ')[0]);
-    expect(starts.sort()).toEqual([`${file}:1:1`, `${file}:2:16`, `${file}:3:8`]);
+    expect(starts).toEqual([`${file}:1:1`, `${file}:2:16`, `${file}:3:8`]);
   });
 
   it('that is not there says what to do', async () => {

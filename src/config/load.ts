@@ -7,7 +7,7 @@ import { dirname, join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { assemble, type Flags } from './assemble.ts';
 import { type Config, ConfigError, type ConfigProblem } from './contract.ts';
-import { describeIssues, dotted, placed } from './problems.ts';
+import { byPlace, describeIssues, dotted, placed } from './problems.ts';
 import { expandReferences, type MissingReference } from './references.ts';
 import { fileSchema, type Settings } from './schema.ts';
 import { parseBoolean, parseDuration } from './values.ts';
@@ -116,7 +116,7 @@ function validate(yaml: YamlFile, file: string | null, environment: Environment,
     ...missing.filter((each) => !forgiven.includes(each)).map((each) => unsetVariable(each, file, yaml)),
     ...(checked.success ? [] : describeIssues(checked.error.issues, file, { ...yaml, data })),
   ];
-  if (!checked.success || problems.length > 0) throw new ConfigError(problems);
+  if (!checked.success || problems.length > 0) throw new ConfigError(problems.sort(byPlace));
   return checked.data;
 }
 

@@ -41,7 +41,10 @@ const ownFix = z.strictObject({
     .regex(/^[a-z][a-z0-9-]{2,59}$/, 'expected lower-case words with dashes')
     .describe('Name in plans, history and `selfheal drill`.'),
   title: text.describe('What it does, in a few words.'),
-  handles: z.array(z.enum(ERROR_TYPES)).min(1).describe('Error types it is asked about.'),
+  handles: z
+    .array(z.enum(ERROR_TYPES))
+    .min(1, 'must name at least one error type')
+    .describe('Error types it is asked about.'),
   contains: text.optional().describe('Text that the error must contain. Default: any error of these types.'),
   services: listOf(text, 'a list of services').optional().describe('Services it may be used on. Default: all.'),
   autonomy: z
@@ -51,8 +54,14 @@ const ownFix = z.strictObject({
       '`off`, `suggest`, `approve` or `auto`; `auto` holds once `selfheal drill` has passed. Default: `approve`.',
     ),
   risk: z.enum(RISKS).optional().describe('`safe`, `reversible` or `risky`. Default: `reversible`.'),
-  steps: z.array(ownStep).min(1).describe('Carried out in order; taken back in reverse when the proof fails.'),
-  checks: z.array(ownCheck).min(1).describe('What proves that the failed operation works again.'),
+  steps: z
+    .array(ownStep)
+    .min(1, 'must hold at least one step')
+    .describe('Carried out in order; taken back in reverse when the proof fails.'),
+  checks: z
+    .array(ownCheck)
+    .min(1, 'must hold at least one check')
+    .describe('What proves that the failed operation works again.'),
 });
 
 const selfHealing = z.strictObject({
@@ -135,7 +144,10 @@ const service = z.strictObject({
     .describe('How long the error must stay away before a fix counts as verified. Default: `30s`.'),
   env_file: text.optional().describe('File with the environment of the supervised command, relative to the directory.'),
   environment: z
-    .record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String))
+    .record(
+      z.string(),
+      z.union([z.string(), z.number(), z.boolean()], { error: 'expected a text or a number' }).transform(String),
+    )
     .optional()
     .describe('Environment of the supervised command, besides selfheal’s own.'),
   config_files: listOf(text, 'a list of file patterns')
@@ -206,7 +218,12 @@ export const fileSchema = z.strictObject({
     .optional()
     .describe('Directory of this host’s store, outbox and journal, relative to this file. Default: `./.selfheal`.'),
   services: z
-    .record(z.string().regex(SERVICE_NAME, 'expected a name of letters, digits, dots, dashes and underscores'), service)
+    .record(
+      z
+        .string()
+        .regex(SERVICE_NAME, 'not a name for a service: expected letters, digits, dots, dashes and underscores'),
+      service,
+    )
     .optional()
     .describe('The services to watch, by name.'),
   telegram: telegram.optional().describe('The owner’s chat.'),

@@ -42,7 +42,8 @@ export async function sweep(deps: SweepDeps, signal: AbortSignal): Promise<void>
     {
       otherwise: 'the time of the cycle could not be stored',
       everyMs: 0,
-      work: () => store.setValue(VALUE_KEYS.cycle, { startedAt, lastCycleAt: clock.now() }),
+      work: () =>
+        store.setValue(VALUE_KEYS.cycle, { startedAt, lastCycleAt: clock.now(), everyMs: config.checkIntervalMs }),
     },
     { otherwise: 'old rows could not be pruned', everyMs: HOUR_MS, work: () => store.prune(clock.now() - KEEP_MS) },
     ...deps.chores,

@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { RE2JS } from 're2js';
 import { z } from 'zod';
 import { ConfigError, type ConfigProblem } from '../config/contract.ts';
+import { byPlace, describeIssues } from '../config/problems.ts';
 import { readYaml, type YamlFile } from '../config/yaml.ts';
 import type { FactName } from '../core/facts.ts';
 import { ERROR_TYPES, SEVERITIES } from '../core/words.ts';
@@ -60,15 +61,14 @@ export async function readUserRules(file: string): Promise<UserRules> {
   if (problems.length > 0) throw new ConfigError(problems);
   const parsed = fileSchema.safeParse(yaml.data);
   if (!parsed.success) {
-    const issues = parsed.error.issues.map(({ path, message }) => at(file, yaml, path, message));
-    throw new ConfigError(issues);
+    throw new ConfigError(describeIssues(parsed.error.issues, file, yaml, fileSchema));
   }
   const rules = parsed.data.rules.map((rule, index) =>
     compile(rule, (path, message) => {
       problems.push(at(file, yaml, ['rules', index, ...path], message));
     }),
   );
-  if (problems.length > 0) throw new ConfigError(problems);
+  if (problems.length > 0) throw new ConfigError(problems.sort(byPlace));
   const samples = parsed.data.rules.flatMap((rule) => [
     ...rule.matches.map((text) => ({ rule: rule.name, text, expected: true })),
     ...rule.rejects.map((text) => ({ rule: rule.name, text, expected: false })),
@@ -80,7 +80,8 @@ async function textOf(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    const message = `the rules cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    const code = (error as NodeJS.ErrnoException).code;
+    const message = code === 'ENOENT' ? 'there is no such file' : `the rules cannot be read (${code ?? String(error)})`;
     throw new ConfigError([problem(file, [], null, message)]);
   }
 }

@@ -1,6 +1,9 @@
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { nameBytes, parseRawDiff, parseStatus, quoteName, shownName, unquoteName } from './git-names.ts';
 
 const anyName = fc
@@ -42,7 +45,7 @@ describe('names as git prints them', () => {
           ...options,
           input: `100644 ${id}\t${quoteName(name)}\n`,
         });
-        const printed = execFileSync('git', ['ls-files'], options).trimEnd();
+        const printed = execFileSync('git', ['ls-files'], options).replace(/\n$/, '');
         expect(unquoteName(printed)).toBe(name);
       }),
       { numRuns: 40 },
@@ -50,7 +53,8 @@ describe('names as git prints them', () => {
   });
 });
 
-const directory = execFileSync('mktemp', ['-d'], { encoding: 'utf8' }).trim();
+const directory = mkdtempSync(join(tmpdir(), 'selfheal-git-names-'));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 execFileSync('git', ['init', '--quiet', '--bare', directory]);
 
 describe('lists of git', () => {

@@ -38,6 +38,8 @@ export const VALUE_KEYS = {
 export interface Cycle {
   readonly startedAt: number;
   readonly lastCycleAt: number;
+  /** Milliseconds until the next one. Absent in stores of older versions. */
+  readonly everyMs?: number;
 }
 
 /** Value of `VALUE_KEYS.blind`. */

@@ -74,7 +74,9 @@ export async function openDrill(drill: Drill, options: RehearsalOptions = {}): P
   const services = [world.service()];
   const store = { ...blank(state, clock).store, value: world.values.value, setValue: world.values.setValue };
   const found = createMachine({ ...blank(state, clock), store, environment, services });
-  const machine = { ...found, probe: { ...found.probe, ...copiesOf(world) } };
+  // A world of its own has a load of its own: what else this machine does must not change what a fix sees.
+  const processes = { ...found.probe.processes, load: async () => 0 };
+  const machine = { ...found, probe: { ...found.probe, processes, ...copiesOf(world) } };
   const incident = (claim: Claim) => incidentOf(drill, world, claim);
   return {
     world,

@@ -86,7 +86,7 @@ async function waitForOutput(started: Started, text: string): Promise<void> {
   void started.ended.then(() => {
     over = true;
   });
-  await until(() => started.output().includes(text) || over, 20_000);
+  await until(() => started.output().includes(text) || over);
   if (!started.output().includes(text)) throw new Error(`never said "${text}": ${started.output()}`);
 }
 
@@ -97,7 +97,7 @@ async function end(started: Started): Promise<void> {
 }
 
 /** Asks until the claim holds; true when it did within the time. */
-export async function until(claim: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<boolean> {
+export async function until(claim: () => boolean | Promise<boolean>, withinMs = 60_000): Promise<boolean> {
   const deadline = performance.now() + withinMs;
   for (;;) {
     if (await claim()) return true;
