@@ -6,8 +6,11 @@ import { join } from 'node:path';
 
 const part = (path) => import(new URL(`../dist/${path}`, import.meta.url).href);
 
-/** Follows `count` files that stand there before. `found` is told of each detection, `stored` of each commit. */
-export async function startFlow({ count, found = () => {}, stored = () => {} }) {
+/**
+ * Follows `count` files that stand there before. `found` is told of each final detection, `glimpsed` of each of a record
+ * that may still go on, `stored` of each commit with incidents.
+ */
+export async function startFlow({ count, found = () => {}, glimpsed = () => {}, stored = () => {} }) {
   const [{ systemClock }, { openStore }, { createFileSource }, { ErrorDetector }, { Incidents }, { WatchFlow }] =
     await Promise.all(
       [
@@ -25,30 +28,36 @@ export async function startFlow({ count, found = () => {}, stored = () => {} }) 
   const files = Array.from({ length: count }, (_, at) => join(logs, `app-${at}x.log`));
   for (const file of files) writeFileSync(file, '2026-01-05 10:00:00 INFO quiet\n');
   const store = await openStore({ directory: join(folder, 'state'), clock: systemClock });
-  const detector = new ErrorDetector();
-  const watched = {
-    feed(item) {
-      const list = detector.feed(item);
-      for (const one of list) found(one);
-      return list;
-    },
+  const noted = (list) => {
+    for (const one of list) found(one);
+    return list;
+  };
+  class Watched extends ErrorDetector {
+    feed(...given) {
+      return noted(super.feed(...given));
+    }
     flush(...given) {
-      const list = detector.flush(...given);
-      for (const one of list) found(one);
+      return noted(super.flush(...given));
+    }
+    provisional() {
+      const list = super.provisional();
+      for (const one of list) glimpsed(one);
       return list;
-    },
-    get waiting() {
-      return detector.waiting;
-    },
+    }
+  }
+  const commit = store.commitWatch;
+  store.commitWatch = async (given) => {
+    await commit.call(store, given);
+    if (given.incidents.length > 0) stored(given);
   };
   const stopping = new AbortController();
   const flow = new WatchFlow({
     sources: [createFileSource({ id: 'file:bench', service: 'bench', patterns: [join(logs, '*.log')] })],
-    detector: watched,
+    detector: new Watched(),
     incidents: new Incidents({ store, clock: systemClock, node: 'bench', redact: (text) => text }),
     store,
     clock: systemClock,
-    changed: stored,
+    changed: () => {},
     sight: () => {},
     problem: (message, error) => console.error(message, error),
   });

@@ -17,6 +17,7 @@ const anyEvent: fc.Arbitrary<IncidentEvent> = fc.oneof(
     sample: fc.constant(null),
     symptom: fc.constant(null),
   }),
+  fc.record({ kind: fc.constantFrom('provisional' as const, 'withdrawn' as const) }),
   fc.record({
     kind: fc.constant('plan-asks' as const),
     plan: fc.constant('1-1'),

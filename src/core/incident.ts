@@ -64,6 +64,12 @@ export interface Incident {
   readonly revision: number;
 }
 
+/** What the record that opened an incident says of it. */
+export type Said = Pick<
+  Incident,
+  'type' | 'severity' | 'rule' | 'fingerprint' | 'message' | 'facts' | 'fixable' | 'trusted'
+>;
+
 /** What can happen to an incident. */
 export type IncidentEvent =
   | {
@@ -76,6 +82,19 @@ export type IncidentEvent =
       readonly sample: Sample | null;
       /** Set when what was seen is a consequence of this incident. */
       readonly symptom: ErrorType | null;
+    }
+  /** Once more, in a record that may still go on: it is counted, and nothing else changes before the record is complete. */
+  | { readonly kind: 'provisional' }
+  /** What was counted in a record that might go on was something else. */
+  | { readonly kind: 'withdrawn' }
+  /** The record that opened the incident is complete: what it says is known only now. */
+  | {
+      readonly kind: 'completed';
+      readonly at: number;
+      /** Planned from then on, when it is open. */
+      readonly notBefore: number;
+      readonly said: Said;
+      readonly sample: Sample;
     }
   | {
       readonly kind: 'plan-asks';
@@ -126,6 +145,9 @@ export type IncidentEvent =
 
 const FROM: Record<IncidentEvent['kind'], readonly IncidentStateName[]> = {
   seen: ['open', 'awaiting-approval', 'healing', 'verifying', 'resolved', 'needs-human', 'silenced'],
+  provisional: ['open', 'awaiting-approval', 'healing', 'verifying', 'resolved', 'needs-human', 'silenced'],
+  withdrawn: ['open', 'awaiting-approval', 'healing', 'verifying', 'resolved', 'needs-human', 'silenced'],
+  completed: ['open', 'awaiting-approval', 'healing', 'verifying', 'resolved', 'needs-human', 'silenced'],
   'plan-asks': ['open', 'needs-human'],
   'plan-starts': ['open', 'awaiting-approval', 'needs-human'],
   'steps-done': ['healing'],
@@ -172,6 +194,18 @@ function change(incident: Incident, event: IncidentEvent): Incident {
   switch (event.kind) {
     case 'seen':
       return seen(incident, event);
+    case 'provisional':
+      return { ...incident, count: incident.count + 1 };
+    case 'withdrawn':
+      return { ...incident, count: Math.max(0, incident.count - 1) };
+    case 'completed':
+      return {
+        ...incident,
+        ...event.said,
+        state: incident.state.name === 'open' ? { name: 'open', notBefore: event.notBefore } : incident.state,
+        lastSeen: Math.max(incident.lastSeen, event.at),
+        samples: [event.sample],
+      };
     case 'plan-asks':
       return {
         ...incident,

@@ -3,6 +3,7 @@
 
 import { type Detection, detectionRow } from '../core/detection.ts';
 import type { Facts } from '../core/facts.ts';
+import type { LogRecord } from '../core/record.ts';
 import { redact } from '../core/redact.ts';
 import { oneLine } from '../core/visible.ts';
 import type { ErrorType, Severity } from '../core/words.ts';
@@ -82,6 +83,9 @@ export class ErrorDetector {
   readonly #options: DetectorOptions;
   readonly #ready: Ready;
   readonly #streams = new Map<string, StreamState>();
+  /** Streams that were added to since `provisional` was asked. */
+  readonly #fed = new Set<StreamState>();
+  #withdrawn: LogRecord[] = [];
 
   constructor(options: DetectorOptions = {}, ready: Ready = prepare(options)) {
     this.#options = options;
@@ -105,6 +109,23 @@ export class ErrorDetector {
       if (mark < Number.POSITIVE_INFINITY) found.set(stream.source, mark);
     }
     return found;
+  }
+
+  /**
+   * Detections of records that may still go on, as if nothing more came; for who must know at once. Each record gives
+   * its final detection as usual when it ends, or is `withdrawn` then.
+   */
+  provisional(): readonly Detection[] {
+    const found: Detection[] = [];
+    for (const { framer, stream } of this.#fed)
+      for (const framed of framer.glimpse()) found.push(...this.#detectRecord(framed, stream));
+    this.#fed.clear();
+    return found;
+  }
+
+  /** Records since the last call that have ended and are no error after all, though `provisional` had looked at them. */
+  withdrawn(): readonly LogRecord[] {
+    return this.#withdrawn.splice(0);
   }
 
   /**
@@ -186,6 +207,7 @@ export class ErrorDetector {
   #feedBlock(block: Block, mark: number): readonly Detection[] {
     const state = this.#state(block);
     state.framer.mark = mark;
+    this.#fed.add(state);
     const text = Buffer.from(block.bytes.buffer, block.bytes.byteOffset, block.bytes.byteLength).toString('latin1');
     this.#split(state, text, block.startByte);
     if (block.final) {
@@ -275,6 +297,7 @@ export class ErrorDetector {
       this.#streams.set(name, state);
     }
     state.framer.mark = mark;
+    this.#fed.add(state);
     if (record.exit) {
       state.framer.flush();
       return [...this.#detect(state), ...this.#exit(event)];
@@ -321,8 +344,24 @@ export class ErrorDetector {
 
   #detect(state: StreamState): readonly Detection[] {
     const out: Detection[] = [];
-    for (const framed of state.framer.take()) out.push(...this.#detectRecord(framed, state.stream));
+    for (const framed of state.framer.take()) {
+      const found = this.#detectRecord(framed, state.stream);
+      out.push(...found);
+      if (framed.glimpsed) this.#withdraw(framed, state.stream, found);
+    }
     return out;
+  }
+
+  /** What was looked at before it was complete, and of which nothing is found now: the record, or the report in it. */
+  #withdraw(framed: Framed, stream: Stream, found: readonly Detection[]): void {
+    const isParted = framed.reportAt > 0 && framed.report;
+    for (const part of isParted ? halves(framed, framed.report) : [framed])
+      if (!found.some(({ record }) => record.span.startByte === part.span.startByte))
+        this.#withdrawn.push(this.#read(part, stream).record);
+  }
+
+  #read(framed: Framed, stream: Stream): Reading {
+    return read(framed, stream, framed.event?.seenAt ?? this.#now());
   }
 
   #detectRecord(framed: Framed, stream: Stream): readonly Detection[] {
@@ -338,7 +377,7 @@ export class ErrorDetector {
   }
 
   #verdict(framed: Framed, stream: Stream): Verdict | null {
-    const reading = read(framed, stream, framed.event?.seenAt ?? this.#now());
+    const reading = this.#read(framed, stream);
     if (reading.own) return null;
     const { best } = match(reading, this.#ready.rules);
     return best ? { best, reading } : null;

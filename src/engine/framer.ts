@@ -44,6 +44,8 @@ export interface Framed {
   readonly event: LogRecord | null;
   /** Time of the caller's clock when its last line came. */
   readonly touchedAt: number;
+  /** It was given by `glimpse` before. */
+  readonly glimpsed: boolean;
 }
 
 interface Open {
@@ -70,6 +72,8 @@ interface Open {
   level: Level | 'none' | null;
   event: LogRecord | null;
   touchedAt: number;
+  /** Lines that it had when `glimpse` gave it last. */
+  glimpsed: number;
   /** Mark of the framer when it began. */
   readonly mark: number;
 }
@@ -148,6 +152,20 @@ export class Framer {
       if (lane.current && lane.current.touchedAt <= olderThan) this.#close(lane.current, lane);
     }
     this.#release();
+  }
+
+  /**
+   * Interesting records that are not handed out yet, as they stand. Each once, and again when it has twice the lines;
+   * never a report whose last line, which says what happened, is still to come.
+   */
+  glimpse(): readonly Framed[] {
+    const seen: Framed[] = [];
+    for (const open of [...this.#pending, ...this.#closed]) {
+      if (!open.hit || open.report?.open || open.lines.length < 2 * open.glimpsed) continue;
+      open.glimpsed = open.lines.length;
+      seen.push(framed(open));
+    }
+    return seen;
   }
 
   /** True while an interesting record is open. */
@@ -319,6 +337,7 @@ export class Framer {
       level: null,
       event,
       touchedAt: now,
+      glimpsed: 0,
       mark: this.mark,
     };
     lane.current = open;
@@ -587,5 +606,6 @@ function framed(open: Open): Framed {
     skipped: open.skipped,
     event: open.event,
     touchedAt: open.touchedAt,
+    glimpsed: open.glimpsed > 0,
   };
 }

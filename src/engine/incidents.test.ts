@@ -1,13 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Detection } from '../core/detection.ts';
-import { advance } from '../core/incident.ts';
+import { advance, type Incident } from '../core/incident.ts';
 import type { Store } from '../store/contract.ts';
 import { openStore } from '../store/index.ts';
 import { ManualClock, sampleDetection, sampleRecord } from '../testing/samples.ts';
-import { Incidents } from './incidents.ts';
+import type { Counted } from './ahead.ts';
+import { Incidents, type Result } from './incidents.ts';
 
 let directory: string;
 let store: Store;
@@ -149,3 +150,67 @@ it('keeps known problems themselves when too many new ones come, and counts thos
   await incidents.take(many(10_003, 10_004), []);
   expect(await store.incidentByFingerprint('agent', 'place-10003')).toMatchObject({ count: 1 });
 }, 240_000);
+
+describe('a record that may still go on', () => {
+  const rowsOf = () => [];
+  const early = async (detection: Detection): Promise<Counted | null> => {
+    let counted: Result | undefined;
+    const changes = await incidents.settle([{ stage: 'provisional', detection, counted: null }], (results) => {
+      [counted] = results;
+      return [];
+    });
+    expect(changes).toEqual([]);
+    return counted ?? null;
+  };
+  const final = (detection: Detection | null, counted: Counted | null) =>
+    incidents.settle([{ stage: 'final', detection, counted }], rowsOf);
+  const other = () => seenNow(sampleDetection('import_error', 'requests'));
+
+  it('opens an incident that waits, and whose story begins when it is complete', async () => {
+    const counted = await early(missing());
+    const [waiting] = await store.incidents({});
+    expect(waiting).toMatchObject({ count: 1, state: { name: 'open' } });
+    const [change] = await final(missing(), counted);
+    expect(change).toMatchObject({ kind: 'opened', incident: { id: waiting?.id, count: 1, samples: [{}] } });
+    const untilOf = (incident?: Incident) => (incident?.state.name === 'open' ? incident.state.notBefore : 0);
+    expect(untilOf(waiting)).toBeGreaterThan(untilOf(change?.incident) + 5_000);
+    expect((await store.timeline('1')).map(({ kind }) => kind)).toEqual(['opened']);
+  });
+
+  it('neither wakes nor ends anything before it is complete', async () => {
+    await incidents.take([missing()], []);
+    const [first] = await store.incidents({});
+    const resolved: Incident = {
+      ...(first as Incident),
+      state: { name: 'resolved', by: 'person', at: clock.now() },
+      revision: 2,
+    };
+    expect(await store.saveIncident(resolved)).toBe(true);
+    const counted = await early(missing());
+    expect(await store.incident('1')).toMatchObject({ ...resolved, count: 2, revision: 3 });
+    expect(await final(missing(), counted)).toMatchObject([{ kind: 'reopened', incident: { count: 2 } }]);
+  });
+
+  it('leaves nothing behind when it is no error, or tells of what is known', async () => {
+    await final(null, await early(missing()));
+    expect(await store.incidents({})).toEqual([]);
+    await incidents.take([other()], []);
+    const counted = await early(missing());
+    expect(await store.incidents({})).toHaveLength(2);
+    expect(await final(other(), counted)).toMatchObject([{ kind: 'repeated', incident: { count: 2 } }]);
+    expect(await store.incidents({})).toMatchObject([{ fingerprint: other().fingerprint, count: 2 }]);
+  });
+
+  it('takes only its own count back where others have said the same', async () => {
+    const counted = await early(missing());
+    await incidents.take([missing()], []);
+    await final(other(), counted);
+    const kept = await store.incidents({});
+    expect(kept.map(({ fingerprint, count }) => [fingerprint.place, count]).sort()).toEqual(
+      [
+        [missing().fingerprint.place, 1],
+        [other().fingerprint.place, 1],
+      ].sort(),
+    );
+  });
+});

@@ -2,6 +2,7 @@ import { appendFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../host/clock.ts';
 import { createFileSource } from '../sources/file.ts';
+import type { Clock } from '../core/clock.ts';
 import type { Incident } from '../core/incident.ts';
 import type { Store } from '../store/contract.ts';
 import { openStore } from '../store/index.ts';
@@ -32,8 +33,49 @@ async function open(): Promise<Store> {
   return store;
 }
 
-function flowOn(store: Store, changes: Partial<WatchFlowDeps> = {}): { readonly problems: string[]; run(): void } {
+interface Flow {
+  readonly problems: string[];
+  /** Modules of the incidents that were passed on. */
+  readonly told: string[];
+  readonly ready: Promise<void>;
+  readonly clock: PausedClock;
+  run(): void;
+}
+
+/** The real clock, whose timers of 40 ms, which end records, can be stopped. */
+interface PausedClock extends Clock {
+  pause(): void;
+  resume(): void;
+}
+
+function pausedClock(): PausedClock {
+  let gate: { readonly open: () => void; readonly opened: Promise<void> } | null = null;
+  return {
+    ...systemClock,
+    sleep: async (ms, signal) => {
+      await systemClock.sleep(ms, signal);
+      if (ms !== 40 || !gate || signal?.aborted) return;
+      const stopped = new Promise<void>((done) => signal?.addEventListener('abort', () => done(), { once: true }));
+      await Promise.race([gate.opened, stopped]);
+    },
+    pause() {
+      let open = () => {};
+      const opened = new Promise<void>((resolve) => (open = resolve));
+      gate = { open, opened };
+    },
+    resume() {
+      gate?.open();
+      gate = null;
+    },
+  };
+}
+
+function flowOn(store: Store, changes: Partial<WatchFlowDeps> = {}): Flow {
   const problems: string[] = [];
+  const told: string[] = [];
+  const clock = pausedClock();
+  let follows = () => {};
+  const ready = new Promise<void>((resolve) => (follows = resolve));
   const flow = new WatchFlow({
     sources: ['a', 'b'].map((name) =>
       createFileSource({
@@ -45,20 +87,24 @@ function flowOn(store: Store, changes: Partial<WatchFlowDeps> = {}): { readonly 
       }),
     ),
     detector: new ErrorDetector(),
-    incidents: new Incidents({ store, clock: systemClock, node: 'host', redact: (text) => text }),
+    incidents: new Incidents({ store, clock, node: 'host', redact: (text) => text }),
     store,
-    clock: systemClock,
-    changed: () => {},
+    clock,
+    changed: (list) => void told.push(...list.map(({ incident }) => String(incident.facts.module))),
     sight: () => {},
     problem: (message, error) => problems.push(`${message}: ${error}`),
     ...changes,
   });
   return {
     problems,
+    told,
+    ready,
+    clock,
     run() {
       const stop = new AbortController();
-      const done = flow.run(stop.signal, () => {});
+      const done = flow.run(stop.signal, follows);
       scratch.later(async () => {
+        clock.resume();
         stop.abort();
         await done;
       });
@@ -70,8 +116,8 @@ const counts = (incidents: readonly Incident[]): Readonly<Record<string, number>
   Object.fromEntries(incidents.map(({ facts, count }) => [String(facts.module), count]));
 
 describe('a watcher that is killed', () => {
-  // Its flush timer never comes: it dies while the last traceback waits for more lines.
-  const DOOMED = (folder: string) => `
+  // Its flush timer never comes: it dies while the last record of a.log waits for more lines.
+  const DOOMED = (folder: string, part: string) => `
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { openStore } from './store/index.js';
 import { systemClock } from './host/clock.js';
@@ -80,14 +126,15 @@ import { ErrorDetector } from './engine/detector.js';
 import { Incidents } from './engine/incidents.js';
 import { WatchFlow } from './engine/watch.js';
 const folder = ${JSON.stringify(folder)};
-const clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(ms === 200 ? 86400000 : ms, signal) };
+const clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(ms === 40 ? 86400000 : ms, signal) };
 const store = await openStore({ directory: folder + '/state', clock });
 const detector = new ErrorDetector();
 const feed = detector.feed.bind(detector);
 detector.feed = (item, ...more) => {
   const text = Buffer.from(item.bytes).toString();
   const out = feed(item, ...more);
-  if (text.includes('openlib')) writeFileSync(folder + '/b.log', ${JSON.stringify(traceback('otherlib') + calm)});
+  if (text.includes('could not start') && !text.includes('firstlib'))
+    setTimeout(() => writeFileSync(folder + '/b.log', ${JSON.stringify(traceback('otherlib') + calm)}), 100);
   return out;
 };
 const flow = new WatchFlow({
@@ -99,7 +146,7 @@ const flow = new WatchFlow({
   clock,
   changed: (changes) => {
     for (const { incident } of changes) {
-      if (incident.facts.module === 'firstlib') appendFileSync(folder + '/a.log', ${JSON.stringify(traceback('openlib'))});
+      if (incident.facts.module === 'firstlib') appendFileSync(folder + '/a.log', ${JSON.stringify(part)});
       if (incident.facts.module === 'otherlib') console.log('stored');
     }
   },
@@ -108,27 +155,103 @@ const flow = new WatchFlow({
 });
 await flow.run(new AbortController().signal, () => {});
 `;
+  const opened = traceback('openlib');
+  const lines = opened.split(/(?<=\n)/);
 
-  it('between a traceback and the end of its record loses nothing and counts nothing twice', async () => {
+  it.each([
+    // What is readable of the last record at the kill, what it is counted as then, and what comes afterwards.
+    { name: 'behind a traceback', lines: 5, stored: ['openlib'] },
+    { name: 'within a traceback, before the line that says what it is', lines: 3, stored: [] },
+    { name: 'behind the line that announces a traceback', lines: 1, stored: ['undefined'] },
+  ])('$name loses nothing and counts nothing twice', async ({ lines: count, stored }) => {
     const files = ['store/index.ts', 'sources/file.ts', 'engine/detector.ts', 'engine/incidents.ts', 'engine/watch.ts'];
     const compiled = await compile([...files, 'host/clock.ts']);
     scratch.later(() => compiled.remove());
     scratch.write('a.log', traceback('firstlib') + calm);
-    const program = await compiled.program('doomed.js', DOOMED(scratch.directory));
+    const part = lines.slice(0, count).join('');
+    const program = await compiled.program('doomed.js', DOOMED(scratch.directory, part));
     const doomed = await scratch.start([process.execPath, program], { ready: 'stored' });
     process.kill(doomed.pid, 'SIGKILL');
     await doomed.ended;
 
     const store = await open();
-    expect(counts(await store.incidents({}))).toEqual({ firstlib: 1, otherlib: 1 });
+    const before = { firstlib: 1, otherlib: 1, ...Object.fromEntries(stored.map((name) => [name, 1])) };
+    expect(counts(await store.incidents({}))).toEqual(before);
+    appendFileSync(scratch.path('a.log'), lines.slice(count).join(''));
     const next = flowOn(store);
     next.run();
     const all = { firstlib: 1, openlib: 1, otherlib: 1 };
-    expect(await until(async () => 'openlib' in counts(await store.incidents({})))).toBe(true);
+    expect(await until(async () => next.told.includes('openlib'))).toBe(true);
     appendFileSync(scratch.path('a.log'), traceback('lastlib') + calm);
-    expect(await until(async () => 'lastlib' in counts(await store.incidents({})))).toBe(true);
+    expect(await until(async () => next.told.includes('lastlib'))).toBe(true);
     expect(counts(await store.incidents({}))).toEqual({ ...all, lastlib: 1 });
     expect(next.problems).toEqual([]);
+  });
+});
+
+describe('a record that may still go on', () => {
+  const early = async (text: string) => {
+    const store = await open();
+    const flow = flowOn(store);
+    scratch.write('a.log', calm);
+    flow.run();
+    await flow.ready;
+    flow.clock.pause();
+    appendFileSync(scratch.path('a.log'), text);
+    return { store, flow };
+  };
+
+  it('is counted at once, and nobody is told before it is complete', async () => {
+    const { store, flow } = await early(traceback('openlib'));
+    expect(await until(async () => 'openlib' in counts(await store.incidents({})))).toBe(true);
+    expect(flow.told).toEqual([]);
+    flow.clock.resume();
+    expect(await until(() => flow.told.length > 0)).toBe(true);
+    expect(flow.told).toEqual(['openlib']);
+    expect(counts(await store.incidents({}))).toEqual({ openlib: 1 });
+  });
+
+  it('becomes what its later lines say, under the same number', async () => {
+    const [head = '', ...rest] = traceback('openlib').split(/(?<=\n)/);
+    const { store, flow } = await early(head);
+    expect(await until(async () => (await store.incidents({})).length > 0)).toBe(true);
+    const [first] = await store.incidents({});
+    expect(first).toMatchObject({ type: 'unknown', count: 1 });
+    appendFileSync(scratch.path('a.log'), rest.join('') + calm);
+    expect(await until(() => flow.told.length > 0)).toBe(true);
+    flow.clock.resume();
+    const [now, ...more] = await store.incidents({});
+    expect(now).toMatchObject({ id: first?.id, type: 'import_error', count: 1, samples: [{ line: 11, endLine: 15 }] });
+    expect(more).toEqual([]);
+  });
+
+  it('is taken back when its later lines tell of a problem that is known', async () => {
+    const store = await open();
+    const flow = flowOn(store);
+    scratch.write('a.log', traceback('openlib') + calm);
+    flow.run();
+    expect(await until(() => flow.told.includes('openlib'))).toBe(true);
+    flow.clock.pause();
+    const [head = '', ...rest] = traceback('openlib').split(/(?<=\n)/);
+    appendFileSync(scratch.path('a.log'), head);
+    expect(await until(async () => (await store.incidents({})).length === 2)).toBe(true);
+    appendFileSync(scratch.path('a.log'), rest.join('') + calm);
+    flow.clock.resume();
+    expect(await until(() => flow.told.length === 2)).toBe(true);
+    expect(counts(await store.incidents({}))).toEqual({ openlib: 2 });
+  });
+
+  it('holds back nothing that other files tell', async () => {
+    const { store, flow } = await early(
+      traceback('openlib')
+        .split(/(?<=\n)/)
+        .slice(0, 3)
+        .join(''),
+    );
+    scratch.write('b.log', traceback('otherlib') + calm);
+    expect(await until(async () => 'otherlib' in counts(await store.incidents({})))).toBe(true);
+    expect(flow.told).toEqual(['otherlib']);
+    flow.clock.resume();
   });
 });
 

@@ -14,6 +14,8 @@ export type Cursor = Readonly<Record<string, unknown>>;
 export interface WatchCommit {
   readonly incidents: readonly Incident[];
   readonly cursors: readonly { readonly source: string; readonly cursor: Cursor }[];
+  /** Incidents as they are stored that turned out to be none, before anybody was told. Default: none. */
+  readonly removed?: readonly Pick<Incident, 'id' | 'revision'>[];
 }
 
 /** Keys of `value` and `setValue` that more than one process relies on. */

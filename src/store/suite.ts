@@ -63,6 +63,21 @@ function watching(on: On): void {
   );
 
   it(
+    'removes an incident with the commit, unless somebody changed it meanwhile',
+    on(async (store) => {
+      const [one, two] = [anIncident('1'), anIncident('2')];
+      await store.commitWatch({ incidents: [one, two], cursors: [] });
+      const cursors = [{ source: 's', cursor: { offset: 2 } }];
+      await store.commitWatch({ incidents: [], cursors: [], removed: [one] });
+      expect(await store.saveIncident(seen(two))).toBe(true);
+      const late = store.commitWatch({ incidents: [], cursors, removed: [two] });
+      await expect(late).rejects.toMatchObject({ name: 'StoreError', code: 'locked' });
+      expect((await store.incidents({})).map(({ id }) => id)).toEqual(['2']);
+      expect(await store.cursor('s')).toBeNull();
+    }),
+  );
+
+  it(
     'takes several successive revisions of one incident in a commit, and refuses ones with a gap',
     on(async (store) => {
       const first = anIncident('1');

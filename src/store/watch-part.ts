@@ -2,7 +2,7 @@
 
 import { CompiledQuery, type Kysely, sql } from 'kysely';
 import type { Incident } from '../core/incident.ts';
-import { StoreError, type Cursor, type Store } from './contract.ts';
+import { StoreError, type Cursor, type Store, type WatchCommit } from './contract.ts';
 import type { EventsTables } from './schema.ts';
 
 type WatchPart = Pick<
@@ -26,9 +26,9 @@ export function watchPart(db: Events): WatchPart {
       const row = await db.selectFrom('cursors').select('data').where('source', '=', source).executeTakeFirst();
       return row ? (JSON.parse(row.data) as Cursor) : null;
     },
-    async commitWatch({ incidents, cursors }) {
+    async commitWatch({ incidents, cursors, removed = [] }) {
       await db.transaction().execute(async (inside) => {
-        if (!(await swapIncidents(inside, incidents))) {
+        if (!(await swapIncidents(inside, incidents)) || !(await removeIncidents(inside, removed))) {
           throw new StoreError('locked', 'an incident was changed by another process: read it again and go on');
         }
         await saveCursors(inside, cursors);
@@ -129,6 +129,19 @@ async function swapIncidents(db: Events, incidents: readonly Incident[]): Promis
   for (const swap of swaps) {
     const { numAffectedRows } = await db.executeQuery(swap.base === 0 ? insertion(swap) : replacement(swap));
     if (numAffectedRows !== 1n) return false;
+  }
+  return true;
+}
+
+/** False when any of them was changed meanwhile. */
+async function removeIncidents(db: Events, removed: NonNullable<WatchCommit['removed']>): Promise<boolean> {
+  for (const { id, revision } of removed) {
+    const { numDeletedRows } = await db
+      .deleteFrom('incidents')
+      .where('id', '=', id)
+      .where('revision', '=', revision)
+      .executeTakeFirst();
+    if (numDeletedRows !== 1n) return false;
   }
   return true;
 }
