@@ -446,7 +446,8 @@ const SURE = 0.93;
 
 /** A head that names a fault of another kind than the trace below it does not announce that trace. */
 function areTwo(head: Match, trace: Match): boolean {
-  if (head.rule.type === trace.rule.type || trace.confidence < SURE_TRACE) return false;
+  if (head.rule.type === trace.rule.type || trace.confidence < SURE_TRACE || trace.said.role !== 'exception')
+    return false;
   return head.confidence >= SURE || (head.rule.type === 'unknown' && head.confidence > GENERAL);
 }
 

@@ -225,6 +225,7 @@ export class Framer {
 
   #homeOfRaw(lane: Lane, inner: string): Open | null {
     const { current, suspended } = lane;
+    if (current?.hit && isUnitResult(current, inner)) return current;
     if (current?.report && this.#goesOn(current, inner)) return current;
     if (suspended?.report?.open && resumes(suspended.report, inner)) return suspended;
     // What a loud head announces hangs below it, and not below an earlier one.
@@ -496,7 +497,10 @@ const NOT_MORE = /^(?:[$#>%*+•✓✔-] ?|\d{1,3}[.)%] |\S{1,40}[$#>] |https?:|
 function explains(first: string, inner: string): boolean {
   if (first.length > 600 || inner.length > 600) return false;
   if (!COMPLAINT.test(first) && !EXCEPTION.test(first)) return false;
-  if (COMPLAINT.test(inner) || NOT_MORE.test(inner)) return false;
+  if (NOT_MORE.test(inner)) return false;
+  // An exception may have a message of several sentences.
+  if (COMPLAINT.test(inner) && !(EXCEPTION.test(first) && /^(?!Error|Fatal|Fail)[A-Z]\w+ [a-z]/.test(inner)))
+    return false;
   // Another complaint of the same tool begins with its name once more.
   const tool = /^(\S{2,60}: )/.exec(first)?.[1];
   return tool === undefined || !inner.startsWith(tool);
@@ -520,7 +524,7 @@ function toolReport(inner: string): Report | null {
  * another writer's line may stand between it and the report.
  */
 function awaitsReport(first: string): boolean {
-  return /:\s*$|\b(?:exited with|exit (?:code|status)|exception|crashed|raised|rejection|traceback|unhandled|uncaught)\b/i.test(
+  return /:\s*$|\b(?:exited with|exit (?:code|status)) (?:code |status )?(?!0\b)|\b(?:exception|crashed|raised|rejection|traceback|unhandled|uncaught)\b(?! (?:hooks?|handlers?|class|type|reports?)\b)/i.test(
     first.replace(/"[^"]*"/g, '""'),
   );
 }

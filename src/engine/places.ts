@@ -25,6 +25,10 @@ const ADDRESSES: readonly RegExp[] = [
   new RegExp(`\\(['"](?<host>${HOST})['"], (?<port>\\d{1,5})\\)`, 'gi'),
   /\bhost(?:name)?[:=]? ?["'](?<host>[\w.-]{1,120})["'](?: \([\d.:a-f]+\))?,? (?:and accepting[^?]{0,60}on )?port (?<port>\d{1,5})/gi,
   new RegExp(`\\bhost(?:name)?[:=, ]{1,3}port: (?<host>${HOST}), (?<port>\\d{1,5})`, 'gi'),
+  // A driver of a database names its host by whatever name it has, with or without dots.
+  /\bserver at ["'](?<host>[\w.-]{1,120})["'](?: \([\d.:a-f]+\))?,? port (?<port>\d{1,5})/gi,
+  // Java prints name and number of a host.
+  /(?<host>[a-z][\w-]{0,62}(?:\.[\w-]{1,63}){1,6})\/\d{1,3}(?:\.\d{1,3}){3}:(?<port>\d{2,5})\b/gi,
   new RegExp(`\\bserver at ["'](?<host>${HOST})["'](?: \\([\\d.:a-f]+\\))?,? port (?<port>\\d{1,5})`, 'gi'),
   new RegExp(
     `\\b[a-z][a-z0-9+]{1,12}://(?:[^\\s/@:]{0,60}(?::[^\\s/@]{0,60})?@)?(?<host>${HOST})(?::(?<port>\\d{1,5}))?`,

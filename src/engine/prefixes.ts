@@ -309,6 +309,8 @@ function takeLogger(c: Cursor): boolean {
   const match = LOGGER.exec(c.text);
   const name = match?.[1] ?? '';
   if (!match || NOT_LOGGER.test(name) || UNIT.test(name) || ERRNO.test(name) || !namesLogger(c, name)) return false;
+  // A frame of Ruby names a file and a line as well.
+  if (c.text.startsWith(':in ', LOGGER.lastIndex)) return false;
   c.logger = name;
   c.pos = LOGGER.lastIndex;
   return true;

@@ -54,7 +54,7 @@ export default defineRules({
     },
     {
       match:
-        /[Tt]emporary failure in name resolution|[Nn]ame or service not known|nodename nor servname provided|[Nn]etwork is unreachable|[Nn]o route to host|[Hh]ost is (?:unreachable|down)|getaddrinfo (?:failed|ENOTFOUND|EAI_AGAIN)|[Cc]ould not resolve (?:host|proxy|name)|[Nn]ame resolution (?:error|failed|failure)|lookup \S{1,200}(?: on \S{1,60})?: no such host|UnknownHostException|Address family not supported|[Cc]annot assign requested address|NXDOMAIN|[Nn]o address associated with hostname|SERVFAIL|server misbehaving|device or resource busy$|[Nn]o such host is known|DNS (?:lookup|resolution) (?:failed|error)|Failed to resolve|unable to resolve host/,
+        /[Tt]emporary failure (?:in name resolution|resolving)|[Nn]ame or service not known|nodename nor servname provided|[Nn]etwork is unreachable|[Nn]o route to host|[Hh]ost is (?:unreachable|down)|getaddrinfo (?:failed|ENOTFOUND|EAI_AGAIN)|[Cc]ould not resolve (?:host|proxy|name)|[Nn]ame resolution (?:error|failed|failure)|lookup \S{1,200}(?: on \S{1,60})?: no such host|UnknownHostException|Address family not supported|[Cc]annot assign requested address|NXDOMAIN|[Nn]o address associated with hostname|SERVFAIL|server misbehaving|device or resource busy$|[Nn]o such host is known|DNS (?:lookup|resolution) (?:failed|error)|Failed to resolve|unable to resolve host/,
       confidence: 0.925,
       because: 'resolver and routing',
     },
@@ -128,6 +128,13 @@ export default defineRules({
         /certificate has expired|certificate verify failed|CERTIFICATE_VERIFY_FAILED|unable to get local issuer certificate|unable to verify the first certificate|self[- ]signed certificate|SELF_SIGNED_CERT|UNABLE_TO_(?:VERIFY|GET)\w+|CERT_HAS_EXPIRED|ERR_TLS_CERT|x509: |PKIX path|SSL certificate problem|certificate (?:is )?(?:not trusted|expired|not yet valid|revoked)|tlsv?1 alert|wrong version number|SSL_do_handshake|SSL_ERROR_\w+|TLS handshake (?:failed|error)|[Hh]andshake failed|sslv3 alert|no alternative certificate subject name|[Hh]ostname(?:\/IP)? (?:does not match|mismatch)|remote error: tls: |unsupported protocol$|ssl3_get_record|SSL routines|Timeout during connect \(likely firewall problem\)|DNS problem: |Challenge failed for domain|Some challenges have failed|urn:ietf:params:acme:error/,
       confidence: 0.935,
       because: 'TLS libraries and certificate clients',
+    },
+    {
+      match:
+        /\bServer \S{1,120} is DOWN\b|(?:backend|proxy) '?\S{1,80}'? has no server available|[Bb]roker may not be available|[Cc]onnection (?:\S{1,80} ){0,8}could not be established|[Bb]ootstrap broker \S{1,120} disconnected|[Nn]ot enough (?:live )?replicas|[Hh]ost \S{1,80} marked as unhealthy/,
+      level: 'info',
+      confidence: 0.9,
+      because: 'HAProxy, Kafka clients and service meshes on a peer that is gone',
     },
     {
       match: /terminated by other getUpdates request|Conflict: can't use getUpdates/,

@@ -65,7 +65,7 @@ export default defineRules({
     },
     {
       match:
-        /unrecognized selector sent to|attempt to (?:index|call|compare) (?:a )?(?:nil|field|global|local|upvalue)|error TS2339: |Property '(?<attribute>\w+)' does not exist on type|has no member named|no (?:method|field) (?:named )?[`'](?<attribute2>\w+)['`] found for|undefined field or method|has no field or method (?<attribute3>\w+)|Could not find method (?<attribute4>\w+)\(\)|option\.unwrap|called `Option::unwrap\(\)` on a `None`|KeyError: key not found|Unresolved reference/,
+        /unrecognized selector sent to|attempt to (?:index|call|compare) (?:a )?(?:nil|field|global|local|upvalue)|error TS2339: |Property '(?<attribute>\w+)' does not exist on type|has no member named|no (?:method|field) (?:named )?[`'](?<attribute2>\w+)['`] found for|undefined field or method|has no field or method (?<attribute3>\w+)|Could not find method (?<attribute4>\w+)\(\)|option\.unwrap|called `Option::unwrap\(\)` on a `None`|KeyError: key not found|Unresolved reference|function [\w.?!]{1,120}\/\d{1,2} is undefined/,
       confidence: 0.93,
       because: 'Objective-C, Lua, TypeScript, C, Rust, Go compilers and Gradle',
     },

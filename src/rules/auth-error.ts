@@ -40,6 +40,12 @@ export default defineRules({
       confidence: 0.9,
       because: 'an HTTP client logs the answer to its own request',
     },
+    {
+      match:
+        /Error from server \(Unauthorized\)|You must be logged in to the server|Improper token has been passed|An invalid token was provided/,
+      confidence: 0.95,
+      because: 'Kubernetes and Discord',
+    },
     { match: /\bUNAUTHENTICATED\b/, confidence: 0.93, because: 'gRPC status' },
     {
       match:

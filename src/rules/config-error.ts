@@ -104,6 +104,18 @@ export default defineRules(
         because: 'PostgreSQL, MySQL and Redis read their configuration',
       },
       {
+        match:
+          /(?<path>\/\S{1,200}\.(?:conf|cfg|ini)[\w.]{0,20}):(?<sourceLine>\d{1,6})\]? ?: (?:missing|unknown|unexpected|expected|syntax|bad|invalid|option|directive|parsing|undefined)|unknown keyword '[^'\n]{1,80}' in '|[Ee]rror\(s\) found in configuration file/,
+        confidence: 0.945,
+        because: 'HAProxy, BIND and other servers name the place in their configuration',
+      },
+      {
+        match:
+          /Nest can't resolve dependencies of|Error: (?:Missing required argument|Unsupported (?:argument|block type)|Reference to undeclared|Invalid (?:provider|backend|module) configuration|No value for required variable|Invalid value for (?:input )?variable)|[Mm]issing [`'"]?\w{0,40}(?:secret|token|key|password|url|dsn)\w{0,40}[`'"]? for\b/,
+        confidence: 0.93,
+        because: 'NestJS, Terraform and Rails on what they were given to start with',
+      },
+      {
         match: /Permissions 0\d{3} for '(?<path>[^'\n]+)' are too open|UNPROTECTED PRIVATE KEY FILE/,
         confidence: 0.97,
         because: 'ssh refuses a key that others can read',

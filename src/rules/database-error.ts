@@ -54,6 +54,18 @@ export default defineRules({
     },
     {
       match:
+        /(?:[Uu]nable|[Ff]ailed|[Cc]ould not|[Cc]annot|[Ee]rror) (?:to )?connect(?:ing)? to (?:the |a |our )?(?:\S{1,30} )?(?:[Dd]atabase|DB|db|[Pp]ostgres\w{0,6}|[Mm]y[Ss][Qq][Ll]|[Mm]ariaDB|[Rr]edis|[Mm]ongo\w{0,4})\b/,
+      confidence: 0.945,
+      because: 'a program says which of its peers it cannot reach',
+    },
+    {
+      on: 'text',
+      match: /\[(?:ERROR|Error)\] (?:\[MY-\d{6}\] )?(?:\[InnoDB\]|InnoDB: )/,
+      confidence: 0.86,
+      because: 'the log of MySQL and MariaDB on its storage engine',
+    },
+    {
+      match:
         /MISCONF Redis|OOM command not allowed|\b(?:LOADING Redis is loading|READONLY You can't write|CLUSTERDOWN|MASTERDOWN|BUSY Redis is busy|EXECABORT|CROSSSLOT|WRONGTYPE|NOSCRIPT|BUSYGROUP)\b|Error \d{1,3} (?:while )?connecting to [\w.-]{1,120}:6379|Redis connection (?:to \S{1,120} )?(?:failed|error|lost|timed out)|Can't save in background|Failed opening the (?:RDB|temp RDB)|Bad file format reading the append only|Background saving error|Could not connect to Redis|Connection is closed\.?$/,
       confidence: 0.955,
       because: 'Redis and its clients',

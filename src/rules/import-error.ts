@@ -179,6 +179,13 @@ export default defineRules(
         because: '.NET and NuGet',
       },
       {
+        match:
+          /Could not find a package configuration file provided by "(?<package>[\w.+-]{1,80})"|Could NOT find (?<package2>[\w.+-]{1,80}) \(missing|No package '(?<package3>[\w.+-]{1,80})' found|Attempted to load (?:class|interface|trait|function) "(?<module>[\w\\]{1,120})"/,
+        confidence: 0.95,
+        fixable: false,
+        because: 'CMake, pkg-config and Symfony',
+      },
+      {
         match: /Can't locate (?<module>[\w/:]+?)(?:\.pm)? in @INC/,
         confidence: 0.96,
         fixable: false,

@@ -60,6 +60,13 @@ export default defineRules({
     },
     {
       match:
+        /[Mm]emory quota (?:vastly )?exceeded|\bError R1[45]\b|Runtime\.OutOfMemory|Out of memory: (?:worker|process) killed/,
+      level: 'info',
+      confidence: 0.97,
+      because: 'Heroku and Lambda',
+    },
+    {
+      match:
         /fork: (?:retry: )?(?:Resource temporarily unavailable|Cannot allocate memory)|can't start new thread|unable to create (?:new )?native thread|pthread_create failed|Resource temporarily unavailable\b[^\n]{0,40}(?:fork|thread)|(?:cgroup: )?fork rejected by pids controller/,
       level: 'info',
       confidence: 0.94,

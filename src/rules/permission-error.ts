@@ -88,6 +88,12 @@ export default defineRules({
       because: 'AppArmor, SELinux and databases',
     },
     {
+      match:
+        /Error from server \(Forbidden\)|is forbidden: User "|Missing sudo password|sudo: (?:a terminal is required|no tty present)|cannot (?:get|list|watch|create|update|patch|delete) resource "/,
+      confidence: 0.945,
+      because: 'Kubernetes and Ansible',
+    },
+    {
       match: /[Rr]ead-only file ?system|\bEROFS\b|Remounting filesystem read-only/,
       confidence: 0.945,
       severity: 'critical',

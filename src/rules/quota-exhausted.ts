@@ -66,7 +66,9 @@ export default defineRules({
       because: 'usual wording',
     },
   ],
-  never: [/disk quota|EDQUOT|block quota|inode quota|quota exceeded \(122\)|resourcequota|exceeded quota: /i],
+  never: [
+    /disk quota|memory quota|EDQUOT|block quota|inode quota|quota exceeded \(122\)|resourcequota|exceeded quota: /i,
+  ],
   matches: [
     {
       text: "2026-01-05 10:00:00,123 ERROR [llm] openai.RateLimitError: Error code: 429 - {'error': {'code': 'insufficient_quota'}}",

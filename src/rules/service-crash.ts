@@ -62,6 +62,26 @@ export default defineRules({
       because: 'usual wording',
     },
     {
+      match:
+        /State changed from \w{1,20} to crashed|Process exited with status [1-9]\d{0,2}\b|Runtime exited (?:with error|without providing)|Runtime\.ExitError|Considering it to be crashed|server will forcibly shut ?down|Application (?:instance )?(?:\S{1,60} )?(?:crashed|exited with code [1-9])/,
+      level: 'info',
+      confidence: 0.94,
+      because: 'Heroku, Lambda, game servers and platforms on an application that has ended',
+    },
+    {
+      match:
+        /\b(?:GenServer|Generic server|gen_server|gen_statem|Supervisor|Task|Ranch listener|Process)\b[^\n]{1,200} (?:terminating|terminated)\b|CRASH REPORT|\bchild \S{1,80} of (?:Supervisor|supervisor)\b/,
+      level: 'info',
+      confidence: 0.6,
+      because: 'Erlang and Elixir; the reason stands below',
+    },
+    {
+      match:
+        /npm (?:ERR!|error) (?:code (?:ELIFECYCLE|[1-9]\d{0,2})$|Lifecycle script `[^`\n]{1,60}` failed|\S{1,80} \S{1,40}: `)|error Command failed with exit code [1-9]\d{0,2}|ELIFECYCLE {1,2}Command failed/,
+      confidence: 0.7,
+      because: 'npm, yarn and pnpm on a script that failed for a reason of its own',
+    },
+    {
       match: /[Ee]xited abnormally|restart of crashed service/,
       confidence: 0.87,
       severity: 'high',

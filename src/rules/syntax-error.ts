@@ -41,6 +41,12 @@ export default defineRules({
       because: 'compilers, bundlers and template engines',
     },
     {
+      match:
+        /× (?:Unexpected (?:token|eof|character)|Expected ['"`,;({]|Unterminated|Expression expected)|\bSyntax Error(?:$| while loading)|unable to read either as JSON nor YAML/,
+      confidence: 0.93,
+      because: 'SWC, Turbopack and Ansible',
+    },
+    {
       match: /^(?:Sorry: )?(?:SyntaxError|IndentationError|TabError)\b/,
       confidence: 0.93,
       because: 'Python compileall and interpreters',

@@ -67,6 +67,13 @@ export default defineRules({
       because: 'error codes of APIs and tools',
     },
     {
+      match:
+        /code=H(?:12|15|20|28)\b|desc="(?:Request timeout|Idle connection|App boot timeout)"|Error R10 \(Boot timeout\)|\tStatus: timeout\b/,
+      level: 'info',
+      confidence: 0.95,
+      because: 'Heroku and Lambda',
+    },
+    {
       match: /session file locked \(timeout/i,
       confidence: 0.89,
       fixable: true,

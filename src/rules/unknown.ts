@@ -23,6 +23,11 @@ export default defineRules({
       because: 'Go, Rust and Node',
     },
     {
+      match: /[Uu]ndefined (?:variable|array key|index|offset|constant)\b/,
+      confidence: 0.81,
+      because: 'PHP goes on with nothing where a value should be',
+    },
+    {
       match: /\b(?:Unknown operation|Tool not found|RecursionError|maximum recursion depth)\b/,
       confidence: 0.42,
       because: 'gaps in tools, and endless recursion',
