@@ -142,7 +142,7 @@ function maskToken(match: string, scheme: string, gap: string, value: string): s
 }
 
 function maskCookies(_match: string, head: string, cookies: string): string {
-  return `${head}${cookies.replace(/([\w.-]{1,80}=)(?!\[secret\])([^;\s]{6,4000})/g, `$1${MASK}`)}`;
+  return `${head}${cookies.replace(/([\w.-]{1,80}=)(?!\[secret\])([^;\s]{5,4000}[^;\s\\])/g, `$1${MASK}`)}`;
 }
 
 function isScheme(value: string): boolean {

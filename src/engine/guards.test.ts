@@ -84,6 +84,110 @@ describe('the guards', () => {
     ).toBeNull();
   });
 
+  const reasons: [string, Partial<GuardView>, string][] = [
+    ['pause', { paused: 'maintenance' }, 'paused: maintenance'],
+    [
+      'breaker',
+      { breaker: { open: true, reason: 'too many' } },
+      "the host's breaker is open (too many); `selfheal resume` closes it",
+    ],
+    [
+      'deliberate stop',
+      { stoppedOnPurpose: true },
+      'the service was stopped on purpose; a deliberate stop is never undone',
+    ],
+    [
+      'causes before symptoms',
+      { cause: sampleIncident({ id: '9', type: 'disk_full' }) },
+      'waits for incident 9 (disk_full), which explains it',
+    ],
+    [
+      'attempts',
+      { incident: sampleIncident({ attempts: 3 }) },
+      'tried 3 times without lasting success; a person has to look',
+    ],
+    ['storm', { newLastMinute: 21 }, '21 new problems in a minute: watching only until it calms down'],
+    ['budget', { ledger: rows(10, 60_000) }, '10 changes within an hour'],
+    ['budget', { ledger: rows(30, 2 * HOUR_MS) }, '30 changes within a day'],
+    ['budget', { ledger: restarts(6) }, 'restarted 6 times within an hour'],
+    ['one at a time', { busyWith: '3-1' }, 'waits for plan 3-1 of the same service'],
+    ['cool-down', { ledger: lastTried(5_000) }, 'cooling down after the last attempt'],
+    ['detection only', { autoFix: false }, 'auto-fix is switched off'],
+    [
+      'allowed type',
+      { autoFixTypes: ['git_error'] },
+      `${calm.incident.type} is not among the types that may be fixed without asking`,
+    ],
+  ];
+  it.each(reasons)('%s says why', (guard, changes, reason) => {
+    expect(objection({ ...calm, ...changes })).toMatchObject({ guard, reason });
+  });
+
+  const waits: [string, Partial<GuardView>, number][] = [
+    ['a pause', { paused: 'maintenance' }, 5_000],
+    ['a cause', { cause: sampleIncident({ id: '9' }) }, 10_000],
+    ['a storm', { newLastMinute: 21 }, 60_000],
+    ['a running plan', { busyWith: '3-1' }, 1_000],
+    ['the last attempt', { ledger: lastTried(5_000) }, 15_000],
+  ];
+  it.each(waits)('%s is looked at again after its time', (_, changes, ms) => {
+    expect(objection({ ...calm, ...changes })).toMatchObject({ kind: 'later', until: NOW + ms });
+  });
+
+  const quiet: [string, Partial<GuardView>][] = [
+    [
+      'a deliberate stop is not against a fix that starts nothing',
+      { stoppedOnPurpose: true, fix: { name: 'write', family: 'restore-config' } },
+    ],
+    ['twenty new problems in a minute are no storm yet', { newLastMinute: 20 }],
+    ['the attempt of another incident needs no cooling down', { ledger: rows(1, 1_000) }],
+    ['the cool-down is over when its time has passed', { ledger: lastTried(20_000) }],
+    ['a change of exactly an hour ago is not of this hour', { ledger: rows(10, HOUR_MS) }],
+    ['a change of exactly a day ago is not of this day', { ledger: rows(30, 24 * HOUR_MS) }],
+    ['one change less than allowed is allowed', { ledger: rows(9, 60_000) }],
+    [
+      'restarts of other services do not count',
+      { ledger: rows(5, 60_000, { service: 'web', family: 'restart-service' }) },
+    ],
+    ['other changes of the service are no restarts', { ledger: rows(5, 60_000, { service: 'agent' }) }],
+    [
+      'restarts of more than an hour ago do not count',
+      { ledger: rows(5, 2 * HOUR_MS, { service: 'agent', family: 'restart-service' }) },
+    ],
+    [
+      'too many restarts are not against a fix that starts nothing',
+      { ledger: restarts(5), fix: { name: 'write', family: 'restore-config' } },
+    ],
+    ['a type that is listed', { autoFixTypes: [calm.incident.type] }],
+  ];
+  it.each(quiet)('%s', (_, changes) => {
+    expect(objection({ ...calm, ...changes })).toBeNull();
+  });
+
+  it('give a person the changes that the budget would refuse', () => {
+    expect(objection({ ...calm, ledger: rows(30, 60_000), requestedByPerson: true })).toBeNull();
+    expect(objection({ ...calm, ledger: restarts(9), requestedByPerson: true })).toBeNull();
+  });
+
+  it('are weighed: what trips goes before what refuses, postpones, rules out and asks', () => {
+    const [trip, refuse]: Partial<GuardView>[] = [
+      { ledger: rows(10, 60_000) },
+      { incident: sampleIncident({ attempts: 3 }) },
+    ];
+    const [later, skip, ask]: Partial<GuardView>[] = [
+      { busyWith: '3-1' },
+      { stoppedOnPurpose: true },
+      { autoFix: false },
+    ];
+    const said = (...views: (Partial<GuardView> | undefined)[]) =>
+      objection(views.reduce<GuardView>((view, one) => ({ ...view, ...one }), calm))?.kind;
+    expect(said(trip, refuse, later, skip, ask)).toBe('trip');
+    expect(said(refuse, later, skip, ask)).toBe('refuse');
+    expect(said(later, skip, ask)).toBe('later');
+    expect(said(skip, ask)).toBe('skip');
+    expect(said(ask)).toBe('ask');
+  });
+
   it('are all covered by a case', () => {
     expect(new Set(cases.map(([, , , guard]) => guard))).toEqual(new Set(guards.map((g) => g.name)));
   });

@@ -28,7 +28,8 @@ export default defineFix({
   drills: [
     {
       given: 'another program holds the lock for a few seconds more',
-      world: (kit) => lockedDatabase(kit, 4),
+      // Nearly as long as it is waited for: a busy host needs a while before it looks.
+      world: (kit) => lockedDatabase(kit, WAIT_MS / 1000 - 1),
       message: 'sqlite3.OperationalError: database is locked',
       facts: {},
       type: 'database_error',

@@ -1,16 +1,15 @@
 // The whole matrix: every scene, every boundary, both ways, and the recovery killed as well.
 
-import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compile, type Compiled } from '../testing/compiled.ts';
 import { broken, killAtEach, killAtSystemCalls, killTable } from '../testing/kill-points.ts';
 import { ownersCommand, quarantinedFile, restoredFile, stuckMerge } from '../testing/kill-scenes.ts';
+import { canTrace } from '../testing/system-calls.ts';
 
 let compiled: Compiled;
 beforeAll(async () => void (compiled = await compile(['hands/main.ts'])));
 afterAll(() => compiled.remove());
 
-const canTrace = spawnSync('strace', ['-qq', '-e', 'trace=none', 'true']).status === 0;
 const scenes = [restoredFile, quarantinedFile, ownersCommand, stuckMerge];
 
 describe.each(scenes)('$name', (scene) => {
@@ -24,7 +23,7 @@ describe.each(scenes)('$name', (scene) => {
     600_000,
   );
 
-  it.skipIf(!canTrace).each(['act', 'undo'] as const)(
+  it.skipIf(!canTrace()).each(['act', 'undo'] as const)(
     'is as before or as planned after a kill at every system call of %s that changes files',
     async (path) => {
       const rows = await killAtSystemCalls({ scene, program: compiled.path('hands/main.ts'), path });

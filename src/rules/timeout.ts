@@ -87,7 +87,7 @@ export default defineRules({
     },
   ],
   never: [
-    /will be timed out|(?:idle|keep-?alive) (?:connection|client|session)s? (?:was |has )?timed out|0 timeouts|timeouts?[=:] ?0\b/i,
+    /will be timed out|(?:idle|keep-?alive) (?:connection|client|session)s? (?:was |has )?timed out|0 timeouts|timeouts?[=:] ?0\b|(?:^|[\s,(])0 timed[ -]out\b/i,
     /negotiated timeout|Lock wait timeout exceeded; try restarting transaction|session timed out due to inactivity/i,
   ],
   matches: [
@@ -105,6 +105,7 @@ export default defineRules({
     { text: '2026-01-05 10:00:00,123 INFO [agent] timeout=30' },
     { text: '2026-01-05 10:00:00,123 INFO [chat] user: "it timed out"' },
     { text: '2026-01-05 10:00:00,123 INFO [agent] timeouts: 0' },
+    { text: '2026-01-05 10:00:00,123 INFO pool: 5 busy, 4 idle, 0 timed out, 0 failed' },
     { text: '2026-01-05 10:00:00,123 DEBUG [agent] session idle, will be timed out in 60 s as configured' },
   ],
 });

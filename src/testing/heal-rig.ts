@@ -45,6 +45,8 @@ export interface HealRigOptions {
   readonly fixes?: (rig: HealRig) => readonly Fix[];
   /** Store of another daemon on the same folders. Default: a state folder of its own. */
   readonly root?: string;
+  /** State folder of a process that went before: its store, and the files as it left them. Default: a new one. */
+  readonly state?: string;
 }
 
 /** What became of the one file that `mend` writes. */
@@ -76,7 +78,7 @@ export class HealRig {
 
   static async open(options: HealRigOptions = {}): Promise<HealRig> {
     const root = options.root ?? mkdtempSync(join(tmpdir(), 'selfheal-heal-rig-'));
-    const state = mkdtempSync(join(root, 'state-'));
+    const state = options.state ?? mkdtempSync(join(root, 'state-'));
     const store = await openStore({ directory: state, clock: { now: Date.now } as Clock });
     const rig = new HealRig(store, root, state, options);
     await store.setValue(VALUE_KEYS.services, rig.config.services);
@@ -258,7 +260,7 @@ const NEVER: Check = {
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-function configFor(rig: HealRig, { config, services = { agent: {} } }: HealRigOptions): Config {
+function configFor(rig: HealRig, { config, state, services = { agent: {} } }: HealRigOptions): Config {
   return {
     file: null,
     node: 'host',
@@ -270,7 +272,7 @@ function configFor(rig: HealRig, { config, services = { agent: {} } }: HealRigOp
     notifyOnCritical: true,
     autoFixTypes: null,
     state: rig.state,
-    services: Object.entries(services).map(([name, changes]) => serviceFor(rig, name, changes)),
+    services: Object.entries(services).map(([name, changes]) => serviceFor(rig, name, changes, state === undefined)),
     telegram: null,
     webhook: null,
     quietHours: null,
@@ -284,7 +286,7 @@ function configFor(rig: HealRig, { config, services = { agent: {} } }: HealRigOp
   };
 }
 
-function serviceFor(rig: HealRig, name: string, changes: Partial<ServiceConfig>): ServiceConfig {
+function serviceFor(rig: HealRig, name: string, changes: Partial<ServiceConfig>, isNew: boolean): ServiceConfig {
   const service: ServiceConfig = {
     name,
     command: null,
@@ -306,6 +308,6 @@ function serviceFor(rig: HealRig, name: string, changes: Partial<ServiceConfig>)
     directory: resolve(rig.root, changes.directory ?? name),
   };
   mkdirSync(service.directory, { recursive: true });
-  writeFileSync(join(service.directory, 'app.env'), BROKEN, { mode: 0o600 });
+  if (isNew) writeFileSync(join(service.directory, 'app.env'), BROKEN, { mode: 0o600 });
   return service;
 }

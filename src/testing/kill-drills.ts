@@ -2,7 +2,7 @@
 // are compared with what they were and with what an unharmed run makes of them.
 
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -12,14 +12,21 @@ import type { Drill, Fix } from '../fixes/contract.ts';
 import { isOutstanding, listBoundaries, type StepState, stepStates } from '../hands/journal.ts';
 import type { HandsVerb } from '../hands/session.ts';
 import { systemClock } from '../host/clock.ts';
-import type { ProcessInfo } from '../host/contract.ts';
-import { readPids, readProcess } from '../host/proc.ts';
-import { describeTree, treeDifferences } from '../host/tree.ts';
+import { treeDifferences } from '../host/tree.ts';
 import { VALUE_KEYS, type Store } from '../store/contract.ts';
 import { openStore } from '../store/index.ts';
-import { callProgram, planOf } from './kill-points.ts';
+import { changes, type Look, lookAround, processesBelow, settled, touchedBy, WRITTEN_ANEW } from './kill-looks.ts';
+import { callProgram, planOf, traceOf } from './kill-points.ts';
 import { type OpenDrill, openDrill } from './rehearse.ts';
-import { until } from './scratch.ts';
+import {
+  listSystemCalls,
+  pointOf,
+  removeTrace,
+  somethingWasKilled,
+  spread,
+  type SystemCall,
+  WATCH,
+} from './system-calls.ts';
 
 /** `act`: everything goes well. `undo`: a check fails after the last step, so everything is taken back. */
 export type KillPath = 'act' | 'undo';
@@ -49,6 +56,8 @@ export interface DrillKillOptions {
   readonly path: KillPath;
   /** Boundaries to kill at. Default: all of the path. */
   readonly points?: (all: readonly string[]) => readonly string[];
+  /** Kills at so many system calls instead, from the whole length of an unharmed run. Needs strace. Default: none. */
+  readonly systemCalls?: number;
 }
 
 /** Drills of a fix that end in steps and can be carried out without a running daemon. */
@@ -69,20 +78,36 @@ export async function killDrill(options: DrillKillOptions): Promise<readonly Dri
     const unharmed = await attempt(options, stage, null);
     const reference = { ...unharmed, isRebuilt: stage.isRebuilt };
     const rows = [rowOf(options, null, unharmed, reference)];
-    const all = listBoundaries(unharmed.plan, options.path);
-    for (const point of options.points?.(all) ?? all) {
+    for (const point of await pointsOf(options, stage, unharmed)) {
       rows.push(rowOf(options, point, await attempt(options, stage, point), reference));
     }
-    return rows;
+    // Threads share their work differently each time: a call that was not made this time has killed nobody.
+    return options.systemCalls === undefined ? rows : rows.filter((row) => row.reached);
   } finally {
     await stage.close();
   }
 }
 
+async function pointsOf(options: DrillKillOptions, stage: Stage, unharmed: Attempt): Promise<readonly string[]> {
+  const all = listBoundaries(unharmed.plan, options.path);
+  if (options.systemCalls === undefined) return options.points?.(all) ?? all;
+  const { calls } = await attempt(options, stage, WATCH);
+  return spread(calls, options.systemCalls).map(pointOf);
+}
+
+/** True when all that the fix does to this world can be told by files: a service that is started would be traced too. */
+export function isOfFiles(drill: Drill): boolean {
+  return !(drill.expect as readonly Step['kind'][]).some((kind) => BEYOND_FILES.has(kind));
+}
+
 /** The rows that break the promise: as before or as planned, never between, nothing twice. */
 export function brokenKills(rows: readonly DrillKill[]): readonly DrillKill[] {
-  const isKept = (row: DrillKill) =>
-    row.outcome === 'fixed' ? row.state === 'planned' : row.outcome === 'rolled-back' && row.state !== 'between';
+  const isKept = (row: DrillKill) => {
+    if (row.outcome === 'fixed') return row.state === 'planned';
+    // When a program that *hands* runs is killed, a check may be left open, or a step be refused.
+    const ends = row.point?.startsWith('system-call') ? ['rolled-back', 'refused', 'inconclusive'] : ['rolled-back'];
+    return ends.includes(row.outcome) && row.state !== 'between';
+  };
   return rows.filter((row) => !isKept(row) || row.twice > 0 || !row.reached);
 }
 
@@ -175,8 +200,6 @@ const sh = promisify(execFile);
 
 // ---------------------------------------------------------------- one life and death
 
-type Look = ReadonlyMap<string, string>;
-
 interface Attempt {
   readonly plan: Plan;
   readonly before: Look;
@@ -184,6 +207,8 @@ interface Attempt {
   readonly outcome: string;
   readonly reached: boolean;
   readonly twice: number;
+  /** Of a watched run. */
+  readonly calls: readonly SystemCall[];
   /** True for entries that were changed by a step that has no way back. */
   readonly hasNoWayBack: (entry: string) => boolean;
 }
@@ -227,7 +252,7 @@ async function attemptOnce(options: DrillKillOptions, stage: Stage, point: strin
         ...(path === 'undo' && { SELFHEAL_PATIENCE_MS: '0' }),
       });
     let answer = await hands('act', point);
-    const reached = point === null || answer === 'killed';
+    const reached = point === null || answer === 'killed' || (await somethingWasKilled(traceOf(state)));
     for (let tries = 0; tries < 4 && (answer === 'killed' || answer.kind === 'acted'); tries += 1) {
       answer = await hands(answer === 'killed' ? 'recover' : 'verify', null);
     }
@@ -243,6 +268,7 @@ async function attemptOnce(options: DrillKillOptions, stage: Stage, point: strin
       after: await (stage.isRebuilt ? settled(look) : look()),
       outcome: answer !== 'killed' && answer.kind === 'finished' ? answer.outcome.kind : JSON.stringify(answer),
       reached,
+      calls: await listSystemCalls(traceOf(state)),
       twice: intents.length - new Set(intents.map((entry) => entry.step)).size + Math.max(0, begun - restarts),
       hasNoWayBack: touchedBy(
         plan.steps.filter(
@@ -254,6 +280,7 @@ async function attemptOnce(options: DrillKillOptions, stage: Stage, point: strin
   } finally {
     await store.close();
     await rm(state, { recursive: true, force: true });
+    await removeTrace(traceOf(state));
   }
 }
 
@@ -309,94 +336,7 @@ function tellGateway({ world }: OpenDrill, store: Store): { stop: () => Promise<
   };
 }
 
-// ---------------------------------------------------------------- what is compared
-
-/** Python's caches come and go by themselves; git's objects, logs and rescued work stay on purpose. */
-const SKIPPED =
-  /(?:^|\/)__pycache__(?:\/|$)|(?:^|\/)[^/]*\.git\/(?:objects|logs|refs\/selfheal|packed-refs|gc\.log|COMMIT_EDITMSG|ORIG_HEAD|FETCH_HEAD)(?:\/|$)/;
-/** What the drills' services write themselves when they are started. */
-const BY_SERVICE = /(?:^|\/)(?:out\.log|service\.pid|bot\.pid)$/;
-/** Holds times of files: equal in meaning, not in bytes, in two runs. Its meaning is compared as `git index`. */
-const VARIES = /(?:^|\/)\.git\/index$/;
-/** Entries that only these steps have changed: processes that were started or ended, disposable files that went. */
-function touchedBy(steps: readonly Step[], root: string): (entry: string) => boolean {
-  // Who is waited for ends by himself, whatever becomes of the plan.
-  const isOfProcesses = steps.some(({ kind }) => kind === 'restart' || kind === 'end-process' || kind === 'wait');
-  const removed = steps.flatMap((step) => (step.kind === 'remove-files' ? step.files.map((file) => file.path) : []));
-  return (entry) =>
-    (isOfProcesses && (entry === 'processes' || BY_SERVICE.test(entry))) || removed.includes(join(root, entry));
-}
-
-async function lookAround(open: OpenDrill, store: Store, ran: readonly ProcessInfo[]): Promise<Look> {
-  const { root, kit } = open.world;
-  const files = await describeTree(root, { skip: (path) => SKIPPED.test(path) });
-  const found = new Map<string, string>(files ?? []);
-  for (const [name, text] of await gitFacts(kit.directory)) found.set(name, text);
-  found.set('processes', namesOf(await processesBelow(root), ran, root));
-  const routes = (await store.value<readonly ModelRoute[]>(VALUE_KEYS.routes)) ?? [];
-  found.set('routes', routes.map(({ from, to }) => `${from} to ${to}`).join());
-  return found;
-}
-
-async function gitFacts(directory: string): Promise<readonly (readonly [string, string])[]> {
-  const git = async (...argv: readonly string[]) =>
-    (await sh('git', ['--no-optional-locks', '-C', directory, ...argv]).catch(() => ({ stdout: '' }))).stdout;
-  const names: readonly string[] = await readdir(directory).catch(() => []);
-  if (!names.includes('.git')) return [];
-  return [
-    ['git head', await git('symbolic-ref', '-q', 'HEAD')],
-    ['git refs', (await git('for-each-ref')).replace(/^.*refs\/selfheal\/.*\n/gm, '')],
-    ['git index', await git('ls-files', '--stage')],
-    ['git status', await git('status', '--porcelain=v2', '--branch')],
-  ];
-}
-
-/** Those that work in this folder. */
-async function processesBelow(root: string): Promise<readonly ProcessInfo[]> {
-  const found: ProcessInfo[] = [];
-  for (const pid of await readPids()) {
-    const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => null);
-    const one = cwd?.startsWith(root) ? await readProcess(pid) : null;
-    if (one) found.push(one);
-  }
-  return found;
-}
-
-/** Each by its command line, and whether it is the one that ran when the plan was made. */
-function namesOf(now: readonly ProcessInfo[], ran: readonly ProcessInfo[], root: string): string {
-  const isSame = (a: ProcessInfo) => ran.some((b) => a.pid === b.pid && a.startTicks === b.startTicks);
-  return now
-    .map((one) => `${one.argv.join(' ').replaceAll(root, '{root}')} (${isSame(one) ? 'same' : 'new'})`)
-    .sort()
-    .join('; ');
-}
-
-/** What was started may still be coming up, and what was ended be going: two equal looks in a row. */
-async function settled(look: () => Promise<Look>): Promise<Look> {
-  let last = await look();
-  await until(async () => {
-    const now = await look();
-    const isSame = treeDifferences(last, now).length === 0;
-    last = now;
-    return isSame;
-  });
-  return last;
-}
-
-/** What has become of each entry that is not as it was. Worlds that were built one by one differ in ports and times. */
-function changes(before: Look, after: Look): Look {
-  const told = (entry: string): string => {
-    const [was, is] = [before.get(entry), after.get(entry)];
-    if (entry === 'processes' || entry === 'routes') return is ?? '';
-    // Without the hash: kind, mode and owner.
-    return was === undefined
-      ? `new ${(is ?? '').split(' ').slice(0, 3).join(' ')}`
-      : is === undefined
-        ? 'gone'
-        : 'changed';
-  };
-  return new Map(treeDifferences(before, after).map((entry) => [entry, told(entry)]));
-}
+// ---------------------------------------------------------------- what it has come to
 
 interface Reference {
   readonly before: Look;
@@ -433,5 +373,5 @@ function fromPlanned({ before, after }: Attempt, reference: Reference): readonly
   const different = reference.isRebuilt
     ? treeDifferences(changes(reference.before, reference.after), changes(before, after))
     : treeDifferences(reference.after, after);
-  return different.filter((entry) => !VARIES.test(entry) && !BY_SERVICE.test(entry));
+  return different.filter((entry) => !WRITTEN_ANEW.test(entry));
 }

@@ -4,9 +4,9 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { hashedText, type Check, type Plan, type Step } from '../core/plan.ts';
 import { parseAnswer } from '../hands/client.ts';
 import { listBoundaries } from '../hands/journal.ts';
@@ -16,6 +16,7 @@ import type { ServiceFacts } from '../host/contract.ts';
 import { describeTree, treeDifferences } from '../host/tree.ts';
 import { VALUE_KEYS, type Store } from '../store/contract.ts';
 import { openStore } from '../store/index.ts';
+import { listSystemCalls, pointOf, somethingWasKilled, tracer, WATCH } from './system-calls.ts';
 
 /** A small world and a plan for it. */
 export interface KillScene {
@@ -96,37 +97,23 @@ function killAt(options: KillOptions, point: string, planned: Tree): Promise<Kil
 }
 
 /**
- * Kills *hands* at its first, second, … system call that changes files, until it gets through unharmed: deaths in the
- * middle of an effect, which no boundary covers. Needs strace.
+ * Kills *hands*, or a program it runs, at each system call of an unharmed run that changes files: deaths in the middle
+ * of an effect, which no boundary covers. Needs strace.
  */
 export async function killAtSystemCalls(options: KillOptions): Promise<readonly KillRow[]> {
   const planned = await inWorld(options, (world) => world.toTheEnd(null, null));
+  const calls = await inWorld(options, async (world, state) => {
+    await world.toTheEnd(WATCH, null);
+    return listSystemCalls(traceOf(state));
+  });
   const rows: KillRow[] = [];
-  for (let call = 1; ; call += 1) {
-    const row = await killAt(options, `${SYSTEM_CALL}${call}`, planned.tree);
-    if (!row.reached) return rows;
-    rows.push(row);
-  }
+  for (const call of calls) rows.push(await killAt(options, pointOf(call), planned.tree));
+  // Threads share their work differently each time: a call that was not made this time has killed nobody.
+  return rows.filter((row) => row.reached);
 }
 
-const SYSTEM_CALL = 'system-call-';
-const CHANGING =
-  'rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,chmod,fchmod,fchmodat,fchown,fsync,ftruncate';
-
-/** What stands before node to kill it, or a program it runs, at such a call; nothing for a boundary. */
-function tracer(point: string | null, state: string): readonly string[] {
-  if (!point?.startsWith(SYSTEM_CALL)) return [];
-  const inject = `inject=${CHANGING}:signal=KILL:when=${point.slice(SYSTEM_CALL.length)}`;
-  return ['strace', '-f', '-q', '-o', traceOf(state), '-e', `trace=${CHANGING}`, '-e', inject, '--'];
-}
-
-const traceOf = (state: string) => join(dirname(state), 'trace');
-
-/** True when the tracer killed something: *hands*, or a program in its service. */
-async function somethingWasKilled(state: string): Promise<boolean> {
-  const trace = await readFile(traceOf(state), 'utf8').catch(() => '');
-  return trace.includes('killed by SIGKILL');
-}
+/** Where the calls of *hands* on this state folder are written. */
+export const traceOf = (state: string) => `${state}.trace`;
 
 /** The rows that break the promise; empty is what every test wants. */
 export function broken(rows: readonly KillRow[]): readonly KillRow[] {
@@ -162,7 +149,7 @@ interface World {
   twice(): Promise<number>;
 }
 
-async function inWorld<T>(options: KillOptions, use: (world: World) => Promise<T>): Promise<T> {
+async function inWorld<T>(options: KillOptions, use: (world: World, state: string) => Promise<T>): Promise<T> {
   const root = await mkdtemp(join(tmpdir(), 'selfheal-kill-'));
   const [directory, state] = [join(root, 'world'), join(root, 'state')];
   await mkdir(directory);
@@ -174,7 +161,7 @@ async function inWorld<T>(options: KillOptions, use: (world: World) => Promise<T
     const failing: Check = { ...ALWAYS, kind: 'run', argv: ['/bin/false'], cwd: '/', timeoutMs: 5_000 };
     const plan = planOf(built.steps, options.path === 'undo' ? [...built.checks, failing] : built.checks);
     await store.savePlan(plan);
-    return await use(await worldOf({ ...options, directory, state, store, plan }));
+    return await use(await worldOf({ ...options, directory, state, store, plan }), state);
   } finally {
     await store.close();
     await rm(root, { recursive: true, force: true });
@@ -192,7 +179,8 @@ async function worldOf(
     before: await look(),
     toTheEnd: async (point, second) => {
       let answer = await hands('act', point);
-      const reached = point === null || answer === 'killed' || (await somethingWasKilled(state));
+      const reached =
+        point === null || answer === 'killed' || point === WATCH || (await somethingWasKilled(traceOf(state)));
       let failpoint = second;
       for (let tries = 0; tries < 4 && (answer === 'killed' || answer.kind === 'acted'); tries += 1) {
         answer = await hands(answer === 'killed' ? 'recover' : 'verify', failpoint);
@@ -225,7 +213,17 @@ export async function callProgram(
     // Calls are counted per thread: one thread makes the count mean the same each time.
     UV_THREADPOOL_SIZE: '1',
   };
-  const argv = [...tracer(point, state), process.execPath, program, '--state', state, '--plan', plan, '--do', verb];
+  const argv = [
+    ...tracer(point, traceOf(state)),
+    process.execPath,
+    program,
+    '--state',
+    state,
+    '--plan',
+    plan,
+    '--do',
+    verb,
+  ];
   const child = spawn(argv[0] as string, argv.slice(1), { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (chunk: Buffer) => void (stdout += chunk.toString()));
