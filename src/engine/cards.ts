@@ -112,7 +112,7 @@ export function escalationCard(facts: CardFacts): Card {
       ...evidenceLines((incident.outcome?.evidence ?? []).filter((e) => e.passed !== true)),
       attemptLine(facts),
       seenLine(facts),
-...(open ? commandLines(facts.next) : []),
+      ...(open ? commandLines(facts.next) : []),
       open ? `Here: plan ${incident.id} · fix ${incident.id} · resolve ${incident.id} · silence ${incident.id}` : null,
     ),
     excerpt: excerptOf(incident),
