@@ -16,6 +16,7 @@ import type { GatewayReport, ModelRoute } from '../core/gateway.ts';
 import type { Plan } from '../core/plan.ts';
 import type { Severity } from '../core/words.ts';
 import type { Breaker } from '../engine/guards.ts';
+import { hostCommands } from '../engine/host-commands.ts';
 import { summarise } from '../engine/ledger.ts';
 import { trustTable } from '../engine/trust.ts';
 import { isPaused, VALUE_KEYS, type BlindStreams, type Cycle, type Pause } from '../store/contract.ts';
@@ -147,8 +148,13 @@ export class Questions {
       timeline: await store.timeline(id),
       plan,
       journal: plan ? await store.journal(plan.id) : [],
-      next: nextCommands(incident),
+      next: [...this.#onHost(incident), ...nextCommands(incident)],
     };
+  }
+
+  #onHost(incident: Incident): readonly string[] {
+    if (incident.state.name !== 'needs-human') return [];
+    return hostCommands(incident, this.#d.config.services.find(({ name }) => name === incident.service) ?? null);
   }
 
   async plan(id: string): Promise<PlanAnswer | null> {

@@ -18,6 +18,8 @@ export interface Outcome {
   readonly plan: string | null;
   /** The person who took a repair back that had been proven or was being watched. */
   readonly undoneBy?: string;
+  /** For `refused`: commands a person would use next. */
+  readonly next?: readonly string[];
   /** For `rollback-failed`: what a person must do by hand. */
   readonly byHand?: string;
 }

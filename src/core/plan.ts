@@ -61,6 +61,14 @@ export interface ChmodStep extends StepBase {
   readonly to: number;
 }
 
+/** Make one folder that is missing. Its parent must be there, and whose that is, the new one is. */
+export interface MakeFolderStep extends StepBase {
+  readonly kind: 'make-folder';
+  readonly path: string;
+  /** Octal mode, e.g. 0o755. */
+  readonly mode: number;
+}
+
 /** Delete files that the owner declared disposable. They are moved to the trash first where room allows. */
 export interface RemoveFilesStep extends StepBase {
   readonly kind: 'remove-files';
@@ -192,6 +200,7 @@ export type Step =
   | WriteFileStep
   | MoveStep
   | ChmodStep
+  | MakeFolderStep
   | RemoveFilesStep
   | RunStep
   | WaitStep

@@ -116,6 +116,7 @@ const facts: fc.Arbitrary<CardFacts> = fc
     plan,
     approval: null,
     maxAttempts: 3,
+    next: ['df -h /srv/agent'],
     now: NOW,
     timezone: 'UTC',
   }));

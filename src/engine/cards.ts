@@ -18,6 +18,8 @@ export interface CardFacts {
   readonly plan: Plan | null;
   readonly approval: Approval | null;
   readonly maxAttempts: number;
+  /** What a person would type next on the host, when it is their turn. */
+  readonly next: readonly string[];
   readonly now: number;
   /** IANA name for the times in the text. */
   readonly timezone: string;
@@ -110,7 +112,8 @@ export function escalationCard(facts: CardFacts): Card {
       ...evidenceLines((incident.outcome?.evidence ?? []).filter((e) => e.passed !== true)),
       attemptLine(facts),
       seenLine(facts),
-      open ? `Next: plan ${incident.id} · fix ${incident.id} · resolve ${incident.id} · silence ${incident.id}` : null,
+      ...(open ? commandLines(facts.next) : []),
+      open ? `Here: plan ${incident.id} · fix ${incident.id} · resolve ${incident.id} · silence ${incident.id}` : null,
     ),
     excerpt: excerptOf(incident),
     buttons: suggestion ? [APPROVE, DETAILS, SILENCE] : open ? [DETAILS, SILENCE] : [DETAILS],
@@ -274,6 +277,11 @@ function evidenceLines(evidence: readonly Evidence[]): readonly string[] {
     .map((e) => `${MARKS[String(e.passed)] ?? '?'} ${oneLine(e.check, 120)}: ${oneLine(e.text, 160)}`);
   const more = evidence.length - EVIDENCE_SHOWN;
   return more > 0 ? [...shown, `and ${more} more checks`] : shown;
+}
+
+/** Commands for the host, one a line, as they are typed. */
+function commandLines(commands: readonly string[]): readonly string[] {
+  return commands.length === 0 ? [] : ['Next, on the host:', ...commands.map((one) => `$ ${clip(one, LINE_CAP)}`)];
 }
 
 const MARKS: Readonly<Record<string, string>> = { true: '✓', false: '✗', unknown: '?' };

@@ -98,6 +98,7 @@ let diagnosis: () => Diagnosis;
 let meanwhile: (verb: string) => Promise<void>;
 let service: ServiceConfig;
 let isRunning: boolean;
+let isCutOff: boolean;
 let problems: unknown[];
 const signal = new AbortController().signal;
 
@@ -111,6 +112,7 @@ beforeEach(async () => {
   meanwhile = async () => {};
   service = plainService;
   isRunning = true;
+  isCutOff = false;
   problems = [];
 });
 
@@ -145,6 +147,7 @@ function fixer(changes: Partial<Config> = {}, autonomy: Fix['autonomy'] = 'auto'
       health: async () => ({ passed: 'unknown' }),
     },
     files: { status: async () => ({ kind: 'absent' }) },
+    network: { offline: async () => isCutOff },
   } as unknown as Probe;
   const digest = (text: string) => createHash('sha256').update(text).digest('hex');
   const all = { ...config, services: [service], ...changes };
@@ -335,6 +338,39 @@ describe('what could not be tried', () => {
     expect(calls).toEqual([`act ${id}-1`, `act ${id}-2`]);
     expect(await store.incident(id)).toMatchObject({ attempts: 1, state: { name: 'verifying' } });
     expect((await auto.getFixSummary()).totalFixesAttempted).toBe(0);
+  });
+});
+
+describe('a host that is cut off', () => {
+  const fetching = { message: "fatal: unable to access 'https://github.com/o/r/': Could not resolve host: github.com" };
+
+  it('starts no fix for what that explains, spends no attempt, and goes on once there is a network', async () => {
+    isCutOff = true;
+    answers = { act: [acted] };
+    const id = await incident({ ...fetching, symptoms: ['service_crash'] });
+    const waiting = await fixer().step(id, signal);
+    expect(waiting).toMatchObject({ attempts: 0, state: { name: 'open' }, reason: expect.stringMatching(/cut off/) });
+    expect(calls).toEqual([]);
+    isCutOff = false;
+    clock.advance(30_000);
+    await fixer().step(id, signal);
+    expect(calls).toEqual([`act ${id}-1`]);
+  });
+
+  it('does not keep what has nothing to do with the network from being healed', async () => {
+    isCutOff = true;
+    answers = { act: [acted] };
+    const id = await incident();
+    await fixer().step(id, signal);
+    expect(calls).toEqual([`act ${id}-1`]);
+  });
+
+  it('calls a person after an hour, with what to look at', async () => {
+    isCutOff = true;
+    const id = await incident({ ...fetching, firstSeen: clock.now() - 3_700_000 });
+    const ended = await fixer().step(id, signal);
+    expect(ended?.state.name).toBe('needs-human');
+    expect(ended?.outcome).toMatchObject({ kind: 'refused', next: expect.arrayContaining(['ip route']) });
   });
 });
 

@@ -15,7 +15,7 @@ import {
 import type { Evidence, Outcome } from '../core/outcome.ts';
 import type { Plan } from '../core/plan.ts';
 import type { ErrorType } from '../core/words.ts';
-import { VALUE_KEYS, type Store } from '../store/contract.ts';
+import { provenStartKey, VALUE_KEYS, type Store } from '../store/contract.ts';
 import { lastStepDoneAt, planToTakeBack } from './left-behind.ts';
 import type { Considered, ConsiderOptions, Planner } from './planner.ts';
 import type { Turns } from './turns.ts';
@@ -239,7 +239,8 @@ export class Healing {
     const at = this.#deps.clock.now();
     if (considered.trips)
       await this.#deps.store.setValue(VALUE_KEYS.breaker, { open: true, reason: considered.reason, at });
-    const outcome: Outcome = { kind: 'refused', reason: considered.reason, evidence: [], at, plan: null };
+    const { reason, next } = considered;
+    const outcome: Outcome = { kind: 'refused', reason, evidence: [], at, plan: null, ...(next ? { next } : {}) };
     await this.#change(
       incident.id,
       { kind: 'given-up', at, reason: considered.reason, outcome, suggestion: null },
@@ -374,6 +375,8 @@ export class Healing {
       startedAt: plan.createdAt,
       outcome,
     });
+    if (outcome.kind === 'fixed' && plan.restart === 'done')
+      await this.#deps.store.setValue(provenStartKey(plan.service), outcome.at);
     // Nothing was wrong any more when hands looked: the problem went away by itself.
     const event: IncidentEvent =
       outcome.kind === 'not-applicable'

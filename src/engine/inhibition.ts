@@ -35,6 +35,31 @@ export function causeOf(incident: Incident, others: readonly Incident[], now: nu
   return null;
 }
 
+/** No route, no name, no answer: as libc, Node, Python, git, pip, npm, curl and Go put it. */
+const NO_ANSWER =
+  /\b(?:ENETUNREACH|EHOSTUNREACH|ENETDOWN|ENOTFOUND|EAI_AGAIN|EAI_NONAME|ETIMEDOUT)\b|network is (?:unreachable|down)|no route to host|name or service not known|name resolution|could not resolve|no such host|getaddrinfo|name ?resolutionerror|nodename nor servname|failed to lookup address|max retries exceeded|failed to establish a new connection|connect(?:ion)? ?time(?:d ?)?out|connection error|connecterror|fetch failed|unable to access 'https?:/i;
+const HERE = /^(?:localhost|127\.\d+\.\d+\.\d+|\[?::1\]?)$/i;
+
+/**
+ * True when a host that is cut off would explain the incident: its own words speak of the network, or it is a crash of a
+ * service that has just spoken of it. An answer that came (a status), and a peer on this host, are something else.
+ */
+export function mayBeTheNetwork(incident: Incident, others: readonly Incident[], now: number): boolean {
+  if (speaksOfNoAnswer(incident)) return true;
+  return (
+    incident.type === 'service_crash' &&
+    others.some(
+      (other) =>
+        other.service === incident.service && now - other.lastSeen <= CAUSE_LASTS_MS && speaksOfNoAnswer(other),
+    )
+  );
+}
+
+function speaksOfNoAnswer({ message, facts, type }: Incident): boolean {
+  if (facts.status !== undefined || (facts.host !== undefined && HERE.test(facts.host))) return false;
+  return type === 'timeout' || NO_ANSWER.test(message);
+}
+
 /** An incident whose repair was carried out and checked, and when. */
 export interface Repaired {
   readonly incident: Incident;

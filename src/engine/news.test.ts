@@ -70,7 +70,15 @@ function live(
     for (let time = 0; time < repeats; time++) {
       if (restarts) told = JSON.parse(JSON.stringify(told)) as Told | null;
       if (!isChange(told, incident)) continue;
-      const facts: CardFacts = { incident, plan: null, approval: null, maxAttempts: 3, now: at, timezone: 'UTC' };
+      const facts: CardFacts = {
+        incident,
+        plan: null,
+        approval: null,
+        maxAttempts: 3,
+        next: [],
+        now: at,
+        timezone: 'UTC',
+      };
       const news = newsOf(told, facts, POLICY);
       told = news.told;
       drafts.push(...news.drafts);

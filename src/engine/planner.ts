@@ -11,7 +11,15 @@ import type { Probe } from '../host/contract.ts';
 import { isPaused, PAUSE_FILE, VALUE_KEYS, type LedgerRow, type Pause, type Store } from '../store/contract.ts';
 import { objection, type Breaker } from './guards.ts';
 import { earnedTrust, TRUST_HORIZON_MS, type Trust } from './trust.ts';
-import { causeOf, healedWith, type Repaired } from './inhibition.ts';
+import { causeOf, healedWith, mayBeTheNetwork, type Repaired } from './inhibition.ts';
+
+interface Refusal {
+  readonly kind: 'refused';
+  readonly reason: string;
+  readonly trips: boolean;
+  /** What a person would type next, where the fix knows. */
+  readonly next?: readonly string[];
+}
 
 /** What the planner makes of an incident. */
 export type Considered = {
@@ -19,7 +27,7 @@ export type Considered = {
   readonly asked: readonly { readonly fix: string; readonly said: string }[];
 } & (
   | { readonly kind: 'plan'; readonly plan: Plan }
-  | { readonly kind: 'refused'; readonly reason: string; readonly trips: boolean }
+  | Refusal
   | { readonly kind: 'later'; readonly until: number; readonly reason: string }
   /** Another incident's repair took it away: proven there, and it was not seen since. */
   | { readonly kind: 'healed-with'; readonly incident: string; readonly reason: string }
@@ -51,6 +59,10 @@ const RUN_EXPIRES_MS = 600_000;
 const ASK_EXPIRES_MS = { safe: 12 * 3_600_000, reversible: 12 * 3_600_000, risky: 3_600_000 } as const;
 const DIAGNOSIS_MS = 120_000;
 const UP_FOR_MS = 2_000;
+/** A host that is cut off is looked at again after this; after an hour it is no hiccup any more. */
+const CUT_OFF_AGAIN_MS = 30_000;
+const CUT_OFF_LONG_MS = 3_600_000;
+const STILL_OPEN = ['open', 'awaiting-approval', 'healing', 'verifying', 'needs-human'] as const;
 /** A proof is looked for this long after its settle time. */
 const PROOF_MS = 1_000;
 /** So many answers of fixes are read in a message; more of them stand in the dry run. */
@@ -69,24 +81,22 @@ interface Offer {
 /** What came of asking one fix. `said` is for people. */
 type Answer =
   | { readonly kind: 'no'; readonly said: string }
-  /** A guard is against this fix and not against others. */
-  | { readonly kind: 'ruled-out'; readonly said: string }
+  /** A guard, or the fix itself, is against this one and not against others. */
+  | { readonly kind: 'ruled-out'; readonly said: string; readonly byFix?: boolean; readonly next?: readonly string[] }
   | { readonly kind: 'offer' | 'again'; readonly said: string; readonly offer: Offer }
   /** No other fix needs to be asked. */
   | {
       readonly kind: 'end';
       readonly said: string;
       readonly by: 'guard' | 'fix';
-      readonly end:
-        | { readonly kind: 'refused'; readonly reason: string; readonly trips: boolean }
-        | { readonly kind: 'later'; readonly until: number; readonly reason: string };
+      readonly end: Refusal | { readonly kind: 'later'; readonly until: number; readonly reason: string };
     };
 
-const refusal = (reason: string): Answer => ({
+const refusal = (reason: string, next?: readonly string[]): Answer => ({
   kind: 'end',
   said: reason,
   by: 'fix',
-  end: { kind: 'refused', reason, trips: false },
+  end: { kind: 'refused', reason, trips: false, ...(next ? { next } : {}) },
 });
 
 /** What restarting adds to a plan. */
@@ -118,6 +128,8 @@ export class Planner {
     const asked: { fix: string; said: string }[] = [];
     const service = this.#deps.config.services.find((s) => s.name === incident.service);
     if (!service) return { kind: 'nothing', reason: `service ${incident.service} is not configured`, asked };
+    const cut = options.requestedByPerson ? null : await this.#cutOff(incident);
+    if (cut) return { ...cut, asked };
     const planOf = async (offer: Offer): Promise<Considered> => ({
       kind: 'plan',
       plan: await this.#freeze(incident, service, offer),
@@ -125,21 +137,45 @@ export class Planner {
     });
     /** Safe, and of no use the last time: only when nothing else can be tried. */
     let again: Offer | null = null;
-    let ruledOut: string | null = null;
+    let ruledOut: Extract<Answer, { kind: 'ruled-out' }> | null = null;
     for (const fix of this.#candidates(incident, service, options)) {
       const answer = await this.#ask(fix, incident, service, options);
       asked.push({ fix: fix.name, said: answer.said });
       if (answer.kind === 'offer') return planOf(answer.offer);
       if (answer.kind === 'again') again ??= answer.offer;
-      if (answer.kind === 'ruled-out') ruledOut ??= answer.said;
+      if (answer.kind === 'ruled-out') ruledOut ??= answer;
       if (answer.kind !== 'end') continue;
       if (again && answer.by === 'fix') break;
       return { ...answer.end, asked };
     }
     if (again) return planOf(again);
-    // A start that was ruled out is what a person should hear of a crash; of anything else it says nothing.
-    if (ruledOut !== null && hasDied(incident)) return { kind: 'refused', reason: ruledOut, trips: false, asked };
+    // A start that was ruled out is what a person should hear of a crash; of anything else a guard's word says nothing.
+    if (ruledOut !== null && (hasDied(incident) || ruledOut.byFix)) {
+      const { said: reason, next } = ruledOut;
+      return { kind: 'refused', reason, trips: false, ...(next ? { next } : {}), asked };
+    }
     return { kind: 'nothing', reason: nothingFits(asked), asked };
+  }
+
+  /**
+   * A host without a network, or without names, explains what speaks of neither answering, of whatever service: no fix
+   * is asked, nothing is restarted, no attempt is spent. Only what the machine itself confirms counts.
+   */
+  async #cutOff(incident: Incident): Promise<Refusal | { kind: 'later'; until: number; reason: string } | null> {
+    const { store, clock, probe } = this.#deps;
+    const now = clock.now();
+    const active = incident.type === 'service_crash' ? await store.incidents({ states: STILL_OPEN, limit: 500 }) : [];
+    if (!mayBeTheNetwork(incident, active, now) || !(await probe.network.offline())) return null;
+    if (now - incident.firstSeen > CUT_OFF_LONG_MS) {
+      const reason = 'this host has had no network for an hour: look at its link, its route and its resolver';
+      return { kind: 'refused', reason, trips: false, next: ['ip route', 'ip -brief link', 'cat /etc/resolv.conf'] };
+    }
+    return {
+      kind: 'later',
+      until: now + CUT_OFF_AGAIN_MS,
+      reason:
+        'this host is cut off (no route, no name, no configured peer answers), which explains it; nothing is done',
+    };
   }
 
   /** What the guards and the fix itself say to one fix for one incident. */
@@ -178,7 +214,14 @@ export class Planner {
       case 'not-applicable':
         return { kind: 'no', said: diagnosis.reason };
       case 'refused':
-        return refusal(diagnosis.reason);
+        return diagnosis.openEnded
+          ? {
+              kind: 'ruled-out',
+              said: diagnosis.reason,
+              byFix: true,
+              ...(diagnosis.next ? { next: diagnosis.next } : {}),
+            }
+          : refusal(diagnosis.reason, diagnosis.next);
       case 'later': {
         const { until, reason } = diagnosis;
         return { kind: 'end', said: reason, by: 'fix', end: { kind: 'later', until, reason } };
@@ -248,7 +291,7 @@ export class Planner {
     const now = clock.now();
     const [ledger, active, pause, file, breaker, state] = await Promise.all([
       store.ledger({ since: now - DAY_MS }),
-      store.incidents({ states: ['open', 'awaiting-approval', 'healing', 'verifying', 'needs-human'], limit: 500 }),
+      store.incidents({ states: STILL_OPEN, limit: 500 }),
       store.value<Pause>(VALUE_KEYS.pause),
       this.#pausedByFile(),
       store.value<Breaker>(VALUE_KEYS.breaker),

@@ -25,6 +25,7 @@ const CONFIG: TellingDeps['config'] = {
   quietHours: null,
   digestIntervalMs: 3_600_000,
   maxAutoFixAttempts: 3,
+  services: [],
 };
 /** However busy the machine is. */
 const eventually = (holds: () => boolean | Promise<boolean>) => vi.waitUntil(holds, { timeout: 30_000 });

@@ -11,6 +11,7 @@ import type { Notifier } from '../notifiers/contract.ts';
 import type { Store } from '../store/contract.ts';
 import { dayOf, spanText, type CardFacts } from './cards.ts';
 import { Lane, type LaneStore } from './lane.ts';
+import { hostCommands } from './host-commands.ts';
 import { countDraft, isChange, newsOf, type Draft, type Told } from './news.ts';
 import { minuteNow } from './quiet-hours.ts';
 
@@ -21,7 +22,7 @@ export interface TellingDeps {
   readonly notifiers: readonly Notifier[];
   readonly config: Pick<
     Config,
-    'node' | 'notifyOnFix' | 'notifyOnCritical' | 'quietHours' | 'digestIntervalMs' | 'maxAutoFixAttempts'
+    'node' | 'notifyOnFix' | 'notifyOnCritical' | 'quietHours' | 'digestIntervalMs' | 'maxAutoFixAttempts' | 'services'
   >;
   readonly clock: Clock;
   /** The operator's log: a fixed sentence and fields. Default: silent. */
@@ -189,6 +190,7 @@ class StoredTelling implements Telling {
       plan,
       approval,
       maxAttempts: config.maxAutoFixAttempts,
+      next: hostCommands(incident, config.services.find(({ name }) => name === incident.service) ?? null),
       now: clock.now(),
       timezone: this.#timezone,
     };

@@ -8,7 +8,7 @@ import { type Diagnosis, defineFix, notApplicable, propose, refuse, type FixCont
 import { claimOf } from './shared/claims.ts';
 import { healthCheck } from './shared/health-check.ts';
 import { drillService, NOBODY } from './shared/drill-service.ts';
-import { reasonNotToRestart, restartProofs, restartStep, restartVia } from './shared/restarting.ts';
+import { reasonNotToStart, restartProofs, restartStep, restartVia } from './shared/restarting.ts';
 import { moveAside, staleness } from './shared/stale.ts';
 
 const PID_FILE = /\.pid$/;
@@ -112,7 +112,7 @@ async function diagnose({ incident, service, probe }: FixContext): Promise<Diagn
   if (found.kind === 'held') return refuse(`${found.why}: stop it, or correct the file, by hand`);
 
   const via = restartVia(service);
-  const objection = via && reasonNotToRestart(service, state);
+  const objection = via && reasonNotToStart(service, state);
   if (objection) return refuse(objection);
   const health = await probe.services.health(service.name);
   // Without its pid file the service looks as if its owner had stopped it: the step knows that we took it away.

@@ -38,8 +38,17 @@ export type Diagnosis =
   | { readonly kind: 'proposal'; readonly proposal: Proposal }
   /** The claim is not confirmed by the machine, or this fix does not fit: another may try. */
   | { readonly kind: 'not-applicable'; readonly reason: string }
-  /** This fix is the right one and must not act: a person has to. Ends the search. */
-  | { readonly kind: 'refused'; readonly reason: string }
+  /**
+   * This fix is the right one and must not act: a person has to. Ends the search, unless `openEnded`: then another fix may
+   * still find the cause, and the reason is said when none does.
+   */
+  | {
+      readonly kind: 'refused';
+      readonly reason: string;
+      readonly openEnded?: boolean;
+      /** Two or three commands a person would use next, as they are typed. Made of what a probe has seen, never of a log. */
+      readonly next?: readonly string[];
+    }
   /** Right fix, wrong moment (a person is at work, the limit is not over): look again at `until` (epoch ms). */
   | { readonly kind: 'later'; readonly until: number; readonly reason: string };
 
@@ -51,7 +60,7 @@ export interface Drill {
   readonly world: (kit: DrillKit) => Promise<void>;
   /** What the log claimed. Absolute paths may use `{directory}`. */
   readonly facts: Facts;
-  /** The line that told it, where the fix reads more than facts. */
+  /** The line that told it, where the fix reads more than facts; `{directory}` as in facts. */
   readonly message?: string;
   readonly type: ErrorType;
   /** `root`: its world (a small file system) cannot be built by others; it is left out then. */
@@ -83,5 +92,16 @@ export function defineFix(fix: Fix): Fix {
 
 export const propose = (proposal: Proposal): Diagnosis => ({ kind: 'proposal', proposal });
 export const notApplicable = (reason: string): Diagnosis => ({ kind: 'not-applicable', reason });
-export const refuse = (reason: string): Diagnosis => ({ kind: 'refused', reason });
+export const refuse = (reason: string, next?: readonly string[]): Diagnosis => ({
+  kind: 'refused',
+  reason,
+  ...(next ? { next } : {}),
+});
+/** For a symptom: whoever finds the cause goes first. */
+export const refuseUnlessMended = (reason: string, next?: readonly string[]): Diagnosis => ({
+  kind: 'refused',
+  reason,
+  openEnded: true,
+  ...(next ? { next } : {}),
+});
 export const later = (until: number, reason: string): Diagnosis => ({ kind: 'later', until, reason });

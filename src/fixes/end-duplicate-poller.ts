@@ -7,7 +7,7 @@ import type { DrillKit } from '../testing/drill-kit.ts';
 import { type Diagnosis, defineFix, notApplicable, propose, refuse, type FixContext } from './contract.ts';
 import { claimOf } from './shared/claims.ts';
 import { isLeftover, named } from './shared/kin.ts';
-import { reasonNotToRestart, restartAfterStop, restartProofs, restartVia } from './shared/restarting.ts';
+import { reasonNotToStart, restartAfterStop, restartProofs, restartVia } from './shared/restarting.ts';
 
 const CONFLICT = /terminated by other getUpdates request|only one bot instance is running/i;
 
@@ -77,7 +77,7 @@ async function diagnose({ incident, service, probe }: FixContext): Promise<Diagn
       'another program polls with the same token, and it is no leftover of this service: look on your other hosts, or give it a token of its own',
     );
   const via = restartVia(service);
-  const objection = reasonNotToRestart(service, state);
+  const objection = reasonNotToStart(service, state);
   if (via === null || objection !== null) return refuse(objection ?? 'nobody is declared to start it');
   return propose({
     title: `end ${leftovers.length === 1 ? 'a second copy' : `${leftovers.length} copies`} of ${service.name} and restart it`,

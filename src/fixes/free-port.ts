@@ -7,7 +7,7 @@ import type { DrillKit } from '../testing/drill-kit.ts';
 import { type Diagnosis, defineFix, notApplicable, propose, refuse, type FixContext } from './contract.ts';
 import { drillService } from './shared/drill-service.ts';
 import { isLeftover, isSame, named, treeOf } from './shared/kin.ts';
-import { reasonNotToRestart, restartAfterStop, restartProofs, restartStep, restartVia } from './shared/restarting.ts';
+import { reasonNotToStart, restartAfterStop, restartProofs, restartStep, restartVia } from './shared/restarting.ts';
 
 /** A leftover with more processes than that is not what we think it is. */
 const MOST_PROCESSES = 8;
@@ -145,7 +145,7 @@ async function serviceOf(probe: Probe, service: ServiceFacts, listener: ProcessI
 async function startNow(service: ServiceFacts, state: ServiceState, probe: Probe, port: number): Promise<Diagnosis> {
   if (state.running !== false) return notApplicable(`nobody listens on ${port}, and ${service.name} ${state.evidence}`);
   const via = restartVia(service);
-  const objection = reasonNotToRestart(service, state);
+  const objection = reasonNotToStart(service, state);
   if (via === null || objection !== null) return refuse(objection ?? 'nobody is declared to start it');
   const health = await probe.services.health(service.name);
   return propose({

@@ -10,6 +10,7 @@ import endDuplicatePoller from './end-duplicate-poller.ts';
 import explainFailedInstall from './explain-failed-install.ts';
 import explainMissingProgram from './explain-missing-program.ts';
 import explainNativeParts from './explain-native-parts.ts';
+import explainRefusedCall from './explain-refused-call.ts';
 import fallbackModel from './fallback-model.ts';
 import fillOwnVenv from './fill-own-venv.ts';
 import freeDisk from './free-disk.ts';
@@ -17,9 +18,13 @@ import freeInodes from './free-inodes.ts';
 import freePort from './free-port.ts';
 import installNodePackage from './install-node-package.ts';
 import installPythonPackage from './install-python-package.ts';
+import parkPoisonMessage from './park-poison-message.ts';
 import quarantinePoisonedState from './quarantine-poisoned-state.ts';
+import rebuildMissingBuild from './rebuild-missing-build.ts';
 import reclaimDeletedFiles from './reclaim-deleted-files.ts';
+import recreateMissingFolder from './recreate-missing-folder.ts';
 import refetchDamagedPackage from './refetch-damaged-package.ts';
+import renewExpiredLogin from './renew-expired-login.ts';
 import repairTornJsonl from './repair-torn-jsonl.ts';
 import reportBadCertificate from './report-bad-certificate.ts';
 import reportClockSkew from './report-clock-skew.ts';
@@ -56,6 +61,7 @@ export const fixes: readonly Fix[] = [
   explainFailedInstall,
   explainMissingProgram,
   explainNativeParts,
+  explainRefusedCall,
   fallbackModel,
   fillOwnVenv,
   freeDisk,
@@ -63,9 +69,13 @@ export const fixes: readonly Fix[] = [
   freePort,
   installNodePackage,
   installPythonPackage,
+  parkPoisonMessage,
   quarantinePoisonedState,
+  rebuildMissingBuild,
   reclaimDeletedFiles,
+  recreateMissingFolder,
   refetchDamagedPackage,
+  renewExpiredLogin,
   repairTornJsonl,
   reportBadCertificate,
   reportClockSkew,

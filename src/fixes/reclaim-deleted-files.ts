@@ -6,7 +6,7 @@ import { type Diagnosis, defineFix, notApplicable, propose, refuse, type FixCont
 import { sized, writableCheck } from './shared/disposable.ts';
 import { drillService } from './shared/drill-service.ts';
 import { isSame, named, treeOf } from './shared/kin.ts';
-import { reasonNotToRestart, restartProofs, restartStep, restartVia } from './shared/restarting.ts';
+import { reasonNotToStart, restartProofs, restartStep, restartVia } from './shared/restarting.ts';
 import { fullPlace } from './shared/room.ts';
 import { fill, smallDisk } from './shared/small-disk.ts';
 
@@ -82,7 +82,7 @@ async function diagnose({ incident, service, probe }: FixContext): Promise<Diagn
     );
 
   const via = restartVia(service);
-  const objection = reasonNotToRestart(service, state);
+  const objection = reasonNotToStart(service, state);
   if (via === null || objection !== null) return refuse(objection ?? 'nobody is declared to start it');
   const bytes = held.filter((file) => isOurs(file.process)).reduce((sum, file) => sum + file.bytes, 0);
   return propose({

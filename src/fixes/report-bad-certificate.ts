@@ -64,5 +64,6 @@ async function diagnose({ incident }: FixContext): Promise<Diagnosis> {
   if (!kind) return notApplicable('the log speaks of no certificate');
   return refuse(
     `the certificate of ${incident.facts.host ?? 'the other side'} ${kind.advice}. Its verification is never switched off.`,
+    ['timedatectl', 'openssl version -d', 'ls -l /etc/ssl/certs/ca-certificates.crt'],
   );
 }

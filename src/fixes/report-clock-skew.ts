@@ -42,5 +42,6 @@ async function diagnose({ incident }: FixContext): Promise<Diagnosis> {
   if (!SPEAKS_OF_TIME.test(claimOf(incident))) return notApplicable('the log does not speak of time');
   return refuse(
     'the clock of this host and that of the other side disagree: compare with `timedatectl`, and start time synchronisation; selfheal never sets a clock',
+    ['timedatectl', 'timedatectl timesync-status', 'sudo timedatectl set-ntp true'],
   );
 }

@@ -1,6 +1,7 @@
 // A SQLite database is damaged. Every further write and every restart can make it worse, so nothing is done in place:
 // the owner hears how to save it on a copy.
 
+import { commandLine } from '../core/wording.ts';
 import { type Diagnosis, defineFix, notApplicable, refuse, type FixContext } from './contract.ts';
 import { claimOf } from './shared/claims.ts';
 
@@ -42,7 +43,13 @@ async function diagnose({ incident, service, probe }: FixContext): Promise<Diagn
   const claimed = incident.facts.path;
   const path = claimed === undefined ? null : await probe.files.inside(service.directory, claimed);
   const file = path ?? 'the database';
+  const rescue = (name: string): readonly string[] => [
+    commandLine(['fuser', '-v', name]),
+    `mkdir -m 700 rescue && cp -p ${commandLine([name])}* rescue/`,
+    `cd rescue && sqlite3 ${commandLine([name.slice(name.lastIndexOf('/') + 1)])} .recover | sqlite3 recovered.db`,
+  ];
   return refuse(
     `${file} is damaged. Stop what writes to it and do not restart anything; copy it together with its -wal and -shm files, recover the copy (sqlite3 COPY ".recover" | sqlite3 NEW), compare the row counts, and only then put it in place.`,
+    path === null ? undefined : rescue(path),
   );
 }

@@ -14,16 +14,21 @@ const WAITS: readonly { readonly match: RegExp; readonly reason: string }[] = [
     reason: 'the server has ended one of two transactions that waited for each other; the program has to try again',
   },
 ];
-const DECISIONS: readonly { readonly match: RegExp; readonly advice: string }[] = [
+const DECISIONS: readonly { readonly match: RegExp; readonly advice: string; readonly next?: readonly string[] }[] = [
   {
     match: /sorry, too many clients|remaining connection slots are reserved/i,
     advice:
       'all connections of the server are taken: look for sessions that idle in a transaction (`select * from pg_stat_activity`), and use a pool',
+    next: [
+      `psql -c "select pid, state, now() - state_change as since, left(query, 60) from pg_stat_activity order by 3 desc"`,
+      'psql -c "show max_connections"',
+    ],
   },
   {
     match: /PANIC: .{0,120}No space left/i,
     advice:
       'the disk of the database server is full: make room elsewhere on it; its write-ahead log must never be deleted',
+    next: ['df -h', 'du -xh --max-depth=1 /var/lib/postgresql'],
   },
   {
     match: /password authentication failed|no pg_hba\.conf entry|WRONGPASS/i,
@@ -33,10 +38,12 @@ const DECISIONS: readonly { readonly match: RegExp; readonly advice: string }[] 
     match: /MISCONF Redis/i,
     advice:
       'Redis cannot save to its disk: find out why (room, owner of its folder); never switch `stop-writes-on-bgsave-error` off',
+    next: ['redis-cli info persistence', 'redis-cli config get dir', 'df -h'],
   },
   {
     match: /OOM command not allowed/i,
     advice: 'Redis has reached `maxmemory`: raise it, or choose which keys may go (`maxmemory-policy`)',
+    next: ['redis-cli info memory', 'redis-cli config get maxmemory-policy'],
   },
   {
     match: /relation "[^"\n]{1,80}" does not exist|Can't locate revision/i,
@@ -88,7 +95,7 @@ export default defineFix({
 async function diagnose({ incident, probe }: FixContext): Promise<Diagnosis> {
   const claim = claimOf(incident);
   const decision = DECISIONS.find(({ match }) => match.test(claim));
-  if (decision) return refuse(decision.advice);
+  if (decision) return refuse(decision.advice, decision.next);
   const wait = WAITS.find(({ match }) => match.test(claim));
   if (!wait) return notApplicable('no database server speaks of itself');
   const now = probe.clock.now();

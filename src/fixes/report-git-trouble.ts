@@ -1,6 +1,7 @@
 // Trouble with a repository that no program should mend by itself: branches that went apart, a remote that turns us away, a
 // host key that changed, a foreign owner, a damaged object. Said once, clearly, with both sides named.
 
+import { commandLine } from '../core/wording.ts';
 import { defineFix, later, notApplicable, refuse, type FixContext } from './contract.ts';
 
 const LOOK_AGAIN_MS = 300_000;
@@ -77,7 +78,8 @@ const BLAMES_REMOTE =
 async function diagnose({ incident, service, probe }: FixContext) {
   const repository = await probe.git.repository(service.directory);
   if (repository === null) return notApplicable('the service has no git repository');
-  if (repository.trouble !== null) return refuse(adviceFor(repository.trouble, repository.directory));
+  if (repository.trouble !== null)
+    return refuse(adviceFor(repository.trouble, repository.directory), looks(repository.directory));
   if (repository.operation !== null) return notApplicable(`a ${repository.operation} is in progress: that comes first`);
   const said = [incident.message, ...incident.samples.map((sample) => sample.text)].join('\n');
   if (!BLAMES_REMOTE.test(said)) return notApplicable('git can work there, and nothing was said against the remote');
@@ -85,15 +87,28 @@ async function diagnose({ incident, service, probe }: FixContext) {
 
   const { incoming, reason, trouble } = await probe.git.incoming(repository);
   if (trouble === 'unreachable') return later(probe.clock.now() + LOOK_AGAIN_MS, reason);
-  if (incoming === null) return refuse(`${reason}; updates wait until a person has looked at it`);
+  if (incoming === null)
+    return refuse(`${reason}; updates wait until a person has looked at it`, [
+      commandLine(['git', '-C', repository.directory, 'remote', '--verbose']),
+      commandLine(['git', '-C', repository.directory, 'ls-remote', '--heads', repository.upstream.remote]),
+    ]);
   if (incoming.fastForward || incoming.commits === 0)
     return notApplicable('the remote answers, and the branch can follow it');
   const { branch, head, directory } = repository;
   return refuse(
     `${branch} and its upstream have both moved on: here ${head}, there ${incoming.commit} (${incoming.commits} commits). ` +
       `Look with: git -C ${directory} log --oneline --left-right HEAD...${incoming.commit.slice(0, 12)} after a fetch`,
+    [
+      commandLine(['git', '-C', directory, 'fetch']),
+      commandLine(['git', '-C', directory, 'log', '--oneline', '--left-right', 'HEAD...@{upstream}']),
+    ],
   );
 }
+
+const looks = (directory: string): readonly string[] => [
+  commandLine(['ls', '-ld', directory, `${directory}/.git`]),
+  commandLine(['git', '-C', directory, 'fsck']),
+];
 
 function adviceFor(trouble: string, directory: string): string {
   if (/another user/.test(trouble))

@@ -4,30 +4,38 @@
 import { type Diagnosis, defineFix, notApplicable, refuse, type FixContext } from './contract.ts';
 import { claimOf } from './shared/claims.ts';
 
-const LIMITS: readonly { readonly match: RegExp; readonly advice: string }[] = [
+const LIMITS: readonly { readonly match: RegExp; readonly advice: string; readonly next: readonly string[] }[] = [
   {
     match: /number of file watchers reached|inotify (?:watch|instance)/i,
     advice: 'file watchers are used up, not the disk: raise `fs.inotify.max_user_watches` (or watch fewer folders)',
+    next: [
+      'sysctl fs.inotify.max_user_watches fs.inotify.max_user_instances',
+      'sudo sysctl -w fs.inotify.max_user_watches=524288',
+    ],
   },
   {
     match: /too many open files in system|\bENFILE\b/i,
     advice: 'the whole host has no descriptors left: find who holds them (`lsof | sort`), or raise `fs.file-max`',
+    next: ['cat /proc/sys/fs/file-nr', 'sysctl fs.file-max'],
   },
   {
     match:
       /fork: retry: Resource temporarily unavailable|can't start new thread|pthread_create.{0,40}Resource temporarily|spawn .{0,80}EAGAIN/i,
     advice:
       'no more tasks may be started: look for what multiplies (`ps -eLf`), or raise TasksMax or `ulimit -u` for it',
+    next: ['ps -eLo user= | sort | uniq -c | sort -n', 'sysctl kernel.pid_max kernel.threads-max'],
   },
   {
     match: /nf_conntrack: table full/i,
     advice:
       'the table of tracked connections is full: find the top talker (`conntrack -L`), or raise `nf_conntrack_max`',
+    next: ['sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max', 'ss -s'],
   },
   {
     match: /cannot assign requested address|\bEADDRNOTAVAIL\b/i,
     advice:
       'no outgoing port is left, or the address is none of this host: count sockets (`ss -s`), and reuse connections',
+    next: ['ss -s', 'sysctl net.ipv4.ip_local_port_range', 'ss -tanp state time-wait | wc -l'],
   },
 ];
 
@@ -63,5 +71,5 @@ export default defineFix({
 
 async function diagnose({ incident }: FixContext): Promise<Diagnosis> {
   const limit = LIMITS.find(({ match }) => match.test(claimOf(incident)));
-  return limit ? refuse(limit.advice) : notApplicable('no limit of the kernel is named');
+  return limit ? refuse(limit.advice, limit.next) : notApplicable('no limit of the kernel is named');
 }

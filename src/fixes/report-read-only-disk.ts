@@ -1,6 +1,7 @@
 // A file system has become read-only, or a device answers with errors: the kernel protects what is left. Nothing that
 // writes may touch it, and no restart helps.
 
+import { commandLine } from '../core/wording.ts';
 import { type Diagnosis, defineFix, notApplicable, refuse, type FixContext } from './contract.ts';
 import { claimOf } from './shared/claims.ts';
 import { placesOf } from './shared/room.ts';
@@ -52,12 +53,14 @@ async function diagnose({ incident, service, probe }: FixContext): Promise<Diagn
   if (DEVICE_ERROR.test(claimOf(incident)))
     return refuse(
       'the device itself answers with errors: stop what writes much, save what matters, and look at `dmesg` and `smartctl`',
+      ['dmesg --level=err,warn --ctime | tail -n 40', 'lsblk -o NAME,MODEL,MOUNTPOINTS', 'sudo smartctl --scan'],
     );
   for (const directory of await placesOf(probe, service, incident.facts.path)) {
     const room = await probe.files.room(directory);
     if (room?.readOnly)
       return refuse(
         `${directory} is on a file system that is mounted read-only, as the kernel does after errors: look at \`dmesg\` before anything is mounted anew`,
+        [commandLine(['findmnt', '-T', directory]), 'dmesg --level=err,warn --ctime | tail -n 40'],
       );
   }
   return notApplicable('every file system of the service can be written');

@@ -1,7 +1,7 @@
 // A service has died without being asked to. It is started again through whoever owns it, unless it dies again and
 // again: then a start would only hide the cause.
 
-import { defineFix, later, notApplicable, propose, refuse, type FixContext } from './contract.ts';
+import { defineFix, later, notApplicable, propose, refuseUnlessMended, type FixContext } from './contract.ts';
 import { drillService } from './shared/drill-service.ts';
 import { reasonNotToRestart, restartProofs, restartStep, restartVia } from './shared/restarting.ts';
 
@@ -81,7 +81,7 @@ async function diagnose({ service, probe }: FixContext) {
     return notApplicable(`${service.name} runs (${state.evidence}): a start is not what it needs`);
   const via = restartVia(service);
   const objection = reasonNotToRestart(service, state);
-  if (via === null || objection !== null) return refuse(objection ?? 'nobody is declared to start it');
+  if (via === null || objection !== null) return refuseUnlessMended(objection ?? 'nobody is declared to start it');
   if (state.running === 'unknown') {
     if (via.kind === 'command') return notApplicable(`whether it runs cannot be told: ${state.evidence}`);
     return later(now + LOOK_AGAIN_MS, `its owner is at it: ${state.evidence}`);

@@ -6,7 +6,16 @@ import type { Check, CheckResult, Step } from '../core/plan.ts';
 import type { ErrorType } from '../core/words.ts';
 import type { FileStatus, ParsedText, ServiceFacts } from '../host/contract.ts';
 import type { DrillKit } from '../testing/drill-kit.ts';
-import { type Diagnosis, defineFix, type FixContext, later, notApplicable, propose, refuse } from './contract.ts';
+import {
+  type Diagnosis,
+  defineFix,
+  type FixContext,
+  later,
+  notApplicable,
+  propose,
+  refuse,
+  refuseUnlessMended,
+} from './contract.ts';
 import { healthCheck } from './shared/health-check.ts';
 import { listed } from './shared/listed.ts';
 import { ago, provenCopy, type ProvenCopy } from './shared/proven-copy.ts';
@@ -213,9 +222,16 @@ async function diagnose(context: FixContext): Promise<Diagnosis> {
 
 type Mendable = Finding & { readonly good: ProvenCopy };
 
-function withoutCopy({ incident, service }: FixContext, { path, said }: Finding): Diagnosis {
-  const reason = `${path} ${said}, and no copy of it is known with which ${service.name} ran: it must be mended by hand`;
-  return incident.type === 'config_error' ? refuse(reason) : notApplicable(reason);
+async function withoutCopy({ incident, service, probe }: FixContext, { path, said }: Finding): Promise<Diagnosis> {
+  const [unproven] = await probe.goodCopies(service.name, path);
+  const why = unproven
+    ? `the copy that is kept of it has not proven itself (${service.name} must run with it for a check_interval without errors)`
+    : `no copy of it is known with which ${service.name} ran`;
+  const reason = `${path} ${said}, and ${why}: it must be mended by hand`;
+  if (incident.type === 'config_error') return refuse(reason);
+  if (incident.type !== 'service_crash') return notApplicable(reason);
+  // The crash may have another cause: one start may show it. A second one would only burn attempts.
+  return incident.attempts > 0 ? refuse(`it was started again and died; ${reason}`) : refuseUnlessMended(reason);
 }
 
 // ---------------------------------------------------------------- which files

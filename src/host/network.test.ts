@@ -96,6 +96,12 @@ describe('offline', () => {
     const port = await serve(() => ({ status: 200 }));
     expect(await createNetworkProbe({ peers: [`http://127.0.0.1:${port}`] }).offline()).toBe(false);
   });
+
+  it('is said though a probe on this host answers, when nobody else does and no name has an address', async () => {
+    const port = await serve(() => ({ status: 200 }));
+    const peers = [`http://127.0.0.1:${port}`, 'https://no-such-host.invalid'];
+    expect(await createNetworkProbe({ peers, timeoutMs: 2_000 }).offline()).toBe(true);
+  });
 });
 
 it('reads endpoints', () => {

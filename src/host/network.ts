@@ -154,9 +154,10 @@ export function fetchStatus(url: string, timeoutMs: number): Promise<CheckResult
 }
 
 async function isOffline(peers: readonly Endpoint[], timeoutMs: number): Promise<boolean> {
-  if (await hasAnswer(peers, timeoutMs)) return false;
-  if (!(await hasDefaultRoute())) return true;
   const remote = peers.filter((peer) => !isLoopback(peer.host));
+  // A health probe on the loopback answers without any network: it only counts where there is nothing else to ask.
+  if (await hasAnswer(remote.length > 0 ? remote : peers, timeoutMs)) return false;
+  if (!(await hasDefaultRoute())) return true;
   if (remote.length === 0) return false; // nothing to judge by
   const names = remote.filter((peer) => !isIP(peer.host));
   const resolved = await Promise.all(names.map((peer) => resolves(peer.host, timeoutMs)));

@@ -12,7 +12,13 @@ import type { Generation, GenerationEnd, SupervisedService } from './contract.ts
 import { CLEAN_STOP, lastLogLine } from './managers/last-line.ts';
 import { isAlive, readBootId, startTicksOf } from './proc.ts';
 import { findStrays, markOf, SERVICE_MARK, signalIf } from './strays.ts';
-import { readSupervised, STARTS_WINDOW_MS, supervisedKey, type SupervisedRecord } from './supervised-record.ts';
+import {
+  LONG_RUN_MS,
+  readSupervised,
+  STARTS_WINDOW_MS,
+  supervisedKey,
+  type SupervisedRecord,
+} from './supervised-record.ts';
 
 export interface KeeperOptions {
   readonly store: Pick<Store, 'value' | 'setValue'>;
@@ -158,8 +164,9 @@ export class ServiceKeeper {
     const boot = await readBootId();
     const child = await this.#start(number, output);
     const now = this.#options.clock.now();
-    // Starts in a row: what somebody stopped on purpose did not fail.
-    const before = this.#record?.generation.ended?.deliberate ? [] : (this.#record?.starts ?? []);
+    // Starts in a row: what somebody stopped on purpose, or what ran for long, did not fail to start.
+    const last = this.#record?.generation.ended;
+    const before = last && (last.deliberate || last.uptimeMs >= LONG_RUN_MS) ? [] : (this.#record?.starts ?? []);
     const starts = before.filter((at) => now - at < STARTS_WINDOW_MS);
     await this.#save({
       generation: { ...child.generation, startedAt: now },

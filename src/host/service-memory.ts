@@ -5,7 +5,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Store } from '../store/contract.ts';
 import type { ProcessInfo } from './contract.ts';
 import { readBootId } from './proc.ts';
-import { STARTS_WINDOW_MS } from './supervised-record.ts';
+import { LONG_RUN_MS, provenStart, STARTS_WINDOW_MS } from './supervised-record.ts';
 
 export interface Sighting {
   readonly pid: number;
@@ -42,7 +42,10 @@ export function createServiceMemory(
       const boot = await readBootId();
       const same = before?.pid === process.pid && before.startTicks === process.startTicks && before.boot === boot;
       const now = clock.now();
-      const recent = (before?.starts ?? []).filter((at) => now - at < STARTS_WINDOW_MS);
+      const proven = await provenStart(store, service);
+      const counts = (at: number): boolean => now - at < STARTS_WINDOW_MS && at > proven;
+      const ranLong = !same && now - (before?.starts.at(-1) ?? now) >= LONG_RUN_MS;
+      const recent = ranLong ? [] : (before?.starts ?? []).filter(counts);
       // The first sighting ever is not a start: it may have run for weeks.
       const starts = same || before === null ? recent : [...recent, now];
       const known = same && sameNames(before.pidFiles, pidFiles) && starts.length === before.starts.length;

@@ -1,7 +1,7 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Clock } from '../core/clock.ts';
-import type { Store } from '../store/contract.ts';
+import { provenStartKey, type Store } from '../store/contract.ts';
 import { openStore } from '../store/index.ts';
 import type { SourceItem } from '../sources/contract.ts';
 import { createProcessSource } from '../sources/process.ts';
@@ -104,6 +104,19 @@ describe('a supervised program', () => {
     await supervisor.restart('agent');
     expect(await state()).toMatchObject({ running: true, recentStarts: 2 });
     expect(await pid()).not.toBe(before);
+  });
+
+  it('is in no crash loop by starts that a proven repair explains', async () => {
+    const { supervisor, state, pid } = world(service(SLEEPER));
+    await supervisor.startAll();
+    for (let turn = 0; turn < 2; turn += 1) {
+      process.kill(await pid(), 'SIGSEGV');
+      expect(await until(async () => (await state()).running === false)).toBe(true);
+      await supervisor.restart('agent');
+    }
+    expect((await state()).recentStarts).toBe(3);
+    await store.setValue(provenStartKey('agent'), Date.now());
+    expect((await state()).recentStarts).toBe(0);
   });
 
   it.each([

@@ -36,6 +36,12 @@ export const VALUE_KEYS = {
   gateway: 'gateway',
 } as const;
 
+/**
+ * Value (epoch milliseconds) that says when a repair that started this service was last proven: earlier starts are
+ * explained, and make no crash loop.
+ */
+export const provenStartKey = (service: string): string => `proven-start:${service}`;
+
 /** Value of `VALUE_KEYS.cycle`: proof that the watcher lives. */
 export interface Cycle {
   readonly startedAt: number;

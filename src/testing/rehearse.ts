@@ -129,7 +129,7 @@ function incidentOf(drill: Drill, world: DrillWorld, claim: Claim): Incident {
     state: { name: 'open', notBefore: now },
     rule: 'drill',
     fingerprint: { version: 1, kind: 'drill', place: 'drill', template: drill.given },
-    message: claim.message ?? drill.message ?? drill.given,
+    message: (claim.message ?? drill.message ?? drill.given).replaceAll('{directory}', world.kit.directory),
     facts: claim.reads ? watched(facts, claim.reads) : facts,
     fixable: true,
     trusted: true,
@@ -233,8 +233,8 @@ async function carryOut(open: OpenDrill, proposal: Proposal): Promise<string[]> 
     if (passed !== true && check.kind !== 'untried')
       problems.push(`not proven afterwards: ${check.title}: ${evidence}`);
   }
-  for (const applied of done.reverse()) problems.push(...(await undoStep(applied)));
-  const reversible = proposal.steps.every((step) => step.undo.kind === 'restore-snapshot');
+  for (const applied of done.reverse()) problems.push(...(await undoStep(open, applied)));
+  const reversible = proposal.steps.every((step) => step.undo.kind !== 'none');
   if (reversible) problems.push(...listingDifferences(before, await listWorld(open)).map((d) => `after undo: ${d}`));
   return problems;
 }
@@ -287,10 +287,21 @@ async function applyStep({ machine, world, snapshots }: OpenDrill, step: Step, i
     return { ...applied, problem: `${step.title}: ${error instanceof Error ? error.message : String(error)}` };
   }
   const seen = await effect.probe(step, snapshot, context);
-  return seen === 'done' ? applied : { ...applied, problem: `${step.title}: done, and yet it looks ${seen}` };
+  // What a command has done only its own check can tell.
+  return seen === 'done' || step.kind === 'run'
+    ? applied
+    : { ...applied, problem: `${step.title}: done, and yet it looks ${seen}` };
 }
 
-async function undoStep({ step, effect, snapshot, context }: Applied): Promise<readonly string[]> {
+async function undoStep(
+  { machine }: OpenDrill,
+  { step, effect, snapshot, context }: Applied,
+): Promise<readonly string[]> {
+  if (step.undo.kind === 'run') {
+    const { argv, cwd } = step.undo;
+    const { code, stderr } = await machine.run(argv, { cwd, timeoutMs: 60_000, leash: 'group' });
+    return code === 0 ? [] : [`${step.title}: its way back failed: ${stderr.slice(-200)}`];
+  }
   if (step.undo.kind !== 'restore-snapshot') return [];
   await effect.undo(step, snapshot, context);
   const differences = await effect.differences(step, snapshot, context);

@@ -3,7 +3,7 @@
 import type { Check, RestartStep } from '../../core/plan.ts';
 import type { ProcessInfo, RestartVia, ServiceFacts, ServiceState } from '../../host/contract.ts';
 
-/** Starts in a row within ten minutes that make a crash loop: the cause has to be found, another start would only hide it. */
+/** Starts within ten minutes, none of them proven or followed by a long run, that make a crash loop: the cause has to be found, another start would only hide it. */
 export const LOOP_STARTS = 3;
 /** A new process must stay up at least this long before the settle time begins. */
 const UP_FOR_MS = 3_000;
@@ -13,16 +13,23 @@ export function restartVia(service: ServiceFacts): RestartVia | null {
   return service.command ? { kind: 'supervised' } : service.restart;
 }
 
-/** Why this service must not be started again by anybody but a person; null when nothing speaks against it. */
-export function reasonNotToRestart(service: ServiceFacts, state: ServiceState): string | null {
+/** Why this service must not be started by anybody but a person, though its cause is mended; null when nothing speaks against it. */
+export function reasonNotToStart(service: ServiceFacts, state: ServiceState): string | null {
   if (restartVia(service) === null)
     return `selfheal was not told how to restart ${service.name}: set \`command\` or \`restart\` for it`;
   if (state.stoppedOnPurpose) return `${service.name} was stopped on purpose (${state.evidence}); that is never undone`;
+  return null;
+}
+
+/** The same for a start that mends nothing by itself: one more would only hide the cause. */
+export function reasonNotToRestart(service: ServiceFacts, state: ServiceState): string | null {
+  const always = reasonNotToStart(service, state);
+  if (always !== null) return always;
   if (state.failure !== undefined) return `${service.name} cannot be started at all: ${state.failure}`;
   if (state.supervisorGaveUp)
     return `its supervisor has given up after too many starts; find the cause first (${state.evidence})`;
   if (state.recentStarts >= LOOP_STARTS)
-    return `it has started ${state.recentStarts} times within ten minutes: a crash loop, whose cause has to be found first`;
+    return `it was started ${state.recentStarts} times within ten minutes and died soon each time: a crash loop, whose cause has to be found first`;
   return null;
 }
 

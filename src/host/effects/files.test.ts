@@ -20,6 +20,7 @@ import { createRun } from '../run.ts';
 import { sha256Of } from '../safe-files.ts';
 import { describeTree } from '../tree.ts';
 import { chmodEffect } from './chmod.ts';
+import { makeFolderEffect } from './make-folder.ts';
 import { move } from './move.ts';
 import { writeFileEffect } from './write-file.ts';
 
@@ -336,6 +337,36 @@ describe('move', () => {
     await expect(moving({ from: 'gone', to: 'x', before: null }).snapshot()).rejects.toMatchObject({
       code: 'precondition',
     });
+  });
+});
+
+describe('make-folder', () => {
+  const making = (name: string, mode = 0o750): EffectBench =>
+    benchFor(
+      makeFolderEffect,
+      { kind: 'make-folder', title: 'test', undo, path: join(project, name), mode },
+      { run, state: state() },
+    );
+
+  it('makes one folder with its mode, and takes it back while it is empty', async () => {
+    await thereAndBack(making('logs'));
+  });
+
+  it('does not take back what somebody has written into', async () => {
+    const bench = making('logs');
+    await bench.snapshot();
+    await bench.apply();
+    expect(statSync(join(project, 'logs')).mode & 0o777).toBe(0o750);
+    writeFileSync(join(project, 'logs/a.log'), 'kept');
+    await bench.undo();
+    expect(readFileSync(join(project, 'logs/a.log'), 'utf8')).toBe('kept');
+    expect(await bench.differences()).not.toEqual([]);
+  });
+
+  it('refuses where something stands, and a mode with which everybody could write', async () => {
+    writeFileSync(join(project, 'logs'), '');
+    await expect(making('logs').snapshot()).rejects.toMatchObject({ code: 'precondition' });
+    await expect(making('other', 0o777).snapshot()).rejects.toMatchObject({ code: 'refused' });
   });
 });
 

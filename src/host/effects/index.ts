@@ -8,6 +8,7 @@ import { gitAbort } from './git-abort.ts';
 import { gitFastForward } from './git-fast-forward.ts';
 import { gitRescue } from './git-rescue.ts';
 import { gitReturn } from './git-return.ts';
+import { makeFolderEffect } from './make-folder.ts';
 import { move } from './move.ts';
 import { npmInstall } from './npm-install.ts';
 import { pipInstall } from './pip-install.ts';
@@ -25,6 +26,7 @@ export const effects: readonly AnyEffect[] = [
   gitFastForward,
   gitRescue,
   gitReturn,
+  makeFolderEffect,
   move,
   npmInstall,
   pipInstall,

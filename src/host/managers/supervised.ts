@@ -4,7 +4,7 @@ import type { Clock } from '../../core/clock.ts';
 import type { Store } from '../../store/contract.ts';
 import type { ServiceFacts, ServiceState } from '../contract.ts';
 import { isAlive, readBootId, readProcess } from '../proc.ts';
-import { readSupervised, STARTS_WINDOW_MS, type SupervisedRecord } from '../supervised-record.ts';
+import { provenStart, readSupervised, STARTS_WINDOW_MS, type SupervisedRecord } from '../supervised-record.ts';
 import { unknownState } from './manager.ts';
 
 /** Between the end of a process and the supervisor's note of it lie moments: wait that long before judging. */
@@ -20,13 +20,14 @@ export async function supervisedState(
   if (record === 'unreadable') return unknownState('the store cannot be read');
   if (!record) return { ...unknownState('selfheal has not started it yet'), running: false };
   const now = clock.now();
+  const proven = await provenStart(store, service.name);
   const { generation } = record;
   const alive = await livesOn(record);
   return {
     running: alive,
     process: alive && generation.pid !== null ? await readProcess(generation.pid) : null,
     stoppedOnPurpose: !alive && (record.stoppedBy !== null || generation.ended?.deliberate === true),
-    recentStarts: record.starts.filter((at) => now - at < STARTS_WINDOW_MS).length,
+    recentStarts: record.starts.filter((at) => now - at < STARTS_WINDOW_MS && at > proven).length,
     supervisorGaveUp: false,
     ...(generation.ended?.failure ? { failure: generation.ended.failure } : {}),
     evidence: describe(record, alive),
