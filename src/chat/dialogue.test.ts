@@ -250,8 +250,29 @@ async function outage(scribe: Scribe): Promise<void> {
   });
 }
 
+async function hello(scribe: Scribe): Promise<void> {
+  scribe.heading('The first start');
+  await world({ fresh: true }, async (rig) => scribe.talk(shown(await card(rig, '👋'))));
+}
+
+/** What the tests of `src/engine/telling` hold; it stands here because people ask it of a chat. */
+const DELIVERY = `## What is promised about delivery
+
+- A message is stored before anybody tries to send it, and stays until the Bot API has taken it: through crashes, restarts and days without
+  a network.
+- The Bot API knows no key by which it would recognise a message that is sent again. So each one is claimed first, together with the newest
+  message known in the chat, then sent, then recorded. When the answer was lost, or selfheal was killed in between, it is in doubt: before
+  anything else is said, the messages behind that newest one are edited to what it says, which the Bot API answers with "not modified"
+  when one of them is it. Nothing in doubt is merged, dropped or overtaken.
+- What remains: the greeting may come twice, for nothing is known that came before it; a message may come twice when more than five messages
+  in a row that this bot cannot edit were written between the claim and the search, in a busy group or by strangers; a message that
+  was deleted within that time comes again. An *answer* whose arrival is in doubt is sent again; what it answers is never done again.
+- A wish that a crash interrupts is not repeated: you are told that it may be done or not.
+`;
+
 it('writes docs/telegram.md', async () => {
   const scribe = new Scribe();
+  await hello(scribe);
   await commands(scribe);
   await approval(scribe);
   await escalation(scribe);
@@ -263,7 +284,8 @@ Times and hashes are rounded. User ${OWNER} is on the list of allowed users.
 
 ![A question, a result, an escalation and the digest after an outage, as a phone shows them](telegram-cards.svg)
 
-${scribe.page}`;
+${scribe.page}
+${DELIVERY}`;
   await expect(page).toMatchFileSnapshot('../../docs/telegram.md');
   await expect(chatPicture(scribe.pictures)).toMatchFileSnapshot('../../docs/telegram-cards.svg');
 });

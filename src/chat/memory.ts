@@ -24,10 +24,17 @@ export interface Handle {
   readonly askedAt?: number;
 }
 
+/** A message of ours. Numbers say something within their chat only. */
+export interface Said {
+  readonly chat: number;
+  readonly message: number;
+}
+
 export interface TelegramMemory {
   issue(card: Pick<Handle, 'key' | 'chat' | 'incident' | 'plan' | 'actions'>): Promise<string>;
   bind(handle: string, message: number): Promise<void>;
-  answers(): Promise<readonly number[]>;
+  /** Messages of ours in this chat that answered something. */
+  answers(chat: number): Promise<readonly number[]>;
   /** Notes a message in the owner's chat, whoever wrote it. */
   heard(message: number): Promise<void>;
   newest(): Promise<number | null>;
@@ -38,7 +45,7 @@ export interface TelegramMemory {
   /** Notes that "are you sure?" is asked now. */
   askSure(handle: string): Promise<void>;
   /** Notes a message of ours that answers a command. */
-  answered(message: number): Promise<void>;
+  answered(said: Said): Promise<void>;
   /** True once per update: a replay after a crash is known. */
   takeUpdate(id: number): Promise<boolean>;
   /** True when the update was taken before. */
@@ -134,13 +141,16 @@ class StoredMemory implements TelegramMemory {
     return this.#store.value<number>(NEWEST);
   }
 
-  async answered(message: number): Promise<void> {
-    await this.heard(message);
-    await this.#push(ANSWERS, message, ANSWERS_KEPT);
+  async answered(said: Said): Promise<void> {
+    await this.#store.setValue(ANSWERS, [...(await this.#answers()), said].slice(-ANSWERS_KEPT));
   }
 
-  async answers(): Promise<readonly number[]> {
-    return (await this.#store.value<readonly number[]>(ANSWERS)) ?? [];
+  async answers(chat: number): Promise<readonly number[]> {
+    return (await this.#answers()).filter((said) => said.chat === chat).map(({ message }) => message);
+  }
+
+  async #answers(): Promise<readonly Said[]> {
+    return (await this.#store.value<readonly Said[]>(ANSWERS)) ?? [];
   }
 
   /** Recent ids instead of a high-water mark: after a quiet week the Bot API begins anew at a random number. */
@@ -179,11 +189,6 @@ class StoredMemory implements TelegramMemory {
     const all = [...((await this.#store.value<readonly string[]>(HANDLES)) ?? []), handle];
     for (const old of all.slice(0, -HANDLES_KEPT)) await this.#store.setValue(valueKey(old), null);
     await this.#store.setValue(HANDLES, all.slice(-HANDLES_KEPT));
-  }
-
-  async #push(key: string, value: number, most: number): Promise<void> {
-    const all = (await this.#store.value<readonly number[]>(key)) ?? [];
-    await this.#store.setValue(key, [...all, value].slice(-most));
   }
 }
 

@@ -13,6 +13,8 @@ import type { TelegramMemory } from './memory.ts';
 export interface ReplyDeps {
   readonly access: TelegramAccess;
   readonly memory: TelegramMemory;
+  /** The owner's chat. */
+  readonly home: number;
   readonly signal: AbortSignal;
 }
 
@@ -89,7 +91,7 @@ async function say(
     if (!isParseError(error, deps)) throw error;
     return send(false);
   });
-  await deps.memory.answered(message);
+  await noted(message, place, deps);
   if (handle) await deps.memory.bind(handle, message);
   return message;
 }
@@ -113,12 +115,18 @@ async function sendFile(
     if (!isParseError(error, deps)) throw error;
     return send({ caption: clip(caption.plain, CAPTION_ROOM) });
   });
-  await deps.memory.answered(message.message_id);
+  await noted(message.message_id, place, deps);
   if (handle) await deps.memory.bind(handle, message.message_id);
   // A file cannot take the place of words.
   if (place.instead !== undefined)
     await api.deleteMessage(place.chat, place.instead, bridged(deps.signal)).catch(() => {});
   return message.message_id;
+}
+
+/** The newest message counts in the owner's chat only: elsewhere the numbers are others. */
+async function noted(message: number, { chat }: Place, { memory, home }: ReplyDeps): Promise<void> {
+  await memory.answered({ chat, message });
+  if (chat === home) await memory.heard(message);
 }
 
 async function handleOf(answer: Answer, place: Place, { memory }: ReplyDeps): Promise<string | null> {

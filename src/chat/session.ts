@@ -162,7 +162,7 @@ export class Session {
   }
 
   #replyDeps() {
-    return { access: this.deps.config, memory: this.memory, signal: this.signal };
+    return { access: this.deps.config, home: this.deps.config.chat, memory: this.memory, signal: this.signal };
   }
 
   /** The result if it comes soon, else null. */

@@ -7,6 +7,9 @@ import type { OutboxRow } from '../store/contract.ts';
 /** Marks a row whose last attempt may have arrived. */
 export const DOUBT = 'unanswered: ';
 
+/** Key of the first message ever on a channel. */
+export const HELLO = 'hello';
+
 /** True when the last attempt may have arrived: it must be cleared up, and is neither dropped nor merged. */
 export function isDoubtful(row: OutboxRow): boolean {
   return isNews(row) && (row.error?.startsWith(DOUBT) ?? false);
@@ -64,9 +67,9 @@ function byUrgency(a: NewsItem, b: NewsItem): number {
   return rankOf(a) - rankOf(b);
 }
 
-/** What is in doubt first, then questions, then what is critical; otherwise in order. */
+/** What is in doubt and the greeting first, then questions, then what is critical; otherwise in order. */
 function rankOf({ row, content }: NewsItem): number {
-  if (isDoubtful(row)) return -1;
+  if (isDoubtful(row) || isHello(row)) return -1;
   return content.plan ? 0 : isCritical(content) ? 1 : 2;
 }
 
@@ -95,6 +98,10 @@ export function isCritical(notification: Notification): boolean {
 /** A question that can still be answered. */
 export function isLiveAsk(notification: Notification, now: number): boolean {
   return notification.plan !== null && notification.plan.expiresAt > now;
+}
+
+export function isHello(row: OutboxRow): boolean {
+  return row.notification.key.startsWith(`${HELLO}:`);
 }
 
 export function isDigest(row: OutboxRow): boolean {

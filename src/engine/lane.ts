@@ -6,9 +6,10 @@ import type { Clock } from '../core/clock.ts';
 import type { Notification } from '../core/notification.ts';
 import type { Notifier } from '../notifiers/contract.ts';
 import type { OutboxRow, Store } from '../store/contract.ts';
-import { arrange, DOUBT, isCritical, isDigest, isDoubtful, isLiveAsk, isNews, type NewsItem } from './arrange.ts';
+import { arrange, HELLO, isCritical, isDigest, isNews, type NewsItem } from './arrange.ts';
 import { addTo, broughtUpToDate, digestNotification, newTally, type DigestKind, type Tally } from './digest.ts';
-import { isCardKey } from './news.ts';
+import { Attempts } from './lane-attempt.ts';
+import { choose, OUTAGE_MS, recent } from './lane-choice.ts';
 import { quietUntil } from './quiet-hours.ts';
 
 export type LaneStore = Pick<
@@ -19,7 +20,7 @@ export type LaneStore = Pick<
 export interface LaneDeps {
   readonly store: LaneStore;
   readonly notifier: Notifier;
-  readonly config: Pick<Config, 'quietHours' | 'digestIntervalMs'>;
+  readonly config: Pick<Config, 'node' | 'quietHours' | 'digestIntervalMs'>;
   readonly timezone: string;
   readonly clock: Clock;
   /** Told to the operator's log: a fixed sentence and fields, no secrets. */
@@ -28,28 +29,11 @@ export interface LaneDeps {
 
 /** Between two calls of a channel that people read: Telegram bears about one message a second in a chat. */
 const PACE_MS = 1_000;
-/** A first alert waits this long: most problems have more to say by then, and it is said once. */
-const HOLD_MS = 2_500;
-const HOLD_CRITICAL_MS = 400;
-/** Messages of their own within the window; what comes on top is merged. */
-const WINDOW_MS = 300_000;
-const BUDGET = 10;
-const CRITICAL_EXTRA = 4;
-/** More than this many waiting at the same time are merged at once. */
-const MERGE_OVER = 5;
-const ASKS_AT_ONCE = 3;
-/** Questions of their own within the window. Whoever is asked too often approves without reading: the rest is merged. */
-const ASKS = 6;
-/** A storm's digest is edited at most this often, and begins anew after its end. */
-const DIGEST_GAP_MS = 60_000;
+/** A storm's digest begins anew this long after its last edit. */
 const DIGEST_LIFE_MS = 600_000;
-const OUTAGE_MS = 600_000;
 const BACK_OFF_MS = 1_000;
-const BACK_OFF_MOST_MS = 300_000;
 const IDLE_MS = 5_000;
 const BATCH = 1_000;
-/** After the signal to stop, a message on its way may still be answered. */
-const LAST_WORDS_MS = 1_500;
 
 interface LaneState {
   readonly tally: Tally | null;
@@ -58,32 +42,22 @@ interface LaneState {
   readonly merging: { readonly notification: Notification; readonly rows: readonly string[] } | null;
 }
 
-interface Choice {
-  readonly send: readonly NewsItem[];
-  readonly merge: readonly NewsItem[];
-  readonly kind: DigestKind;
-  /** When the earliest of what waits is due; Infinity when nothing waits. */
-  readonly nextAt: number;
-}
-
 const FRESH: LaneState = { tally: null, talliedAt: 0, merging: null };
 
 export class Lane {
   readonly #d: LaneDeps;
   readonly #channel: string;
+  readonly #attempts: Attempts;
   #state: LaneState | null = null;
-  #newsAt: number[] = [];
-  #asksAt: number[] = [];
-  #newest: string | null = null;
-  #failures = 0;
-  #failingSince: number | null = null;
-  #notBefore = 0;
+  #newsAt: readonly number[] = [];
+  #asksAt: readonly number[] = [];
   #woken = false;
   #wake: () => void = () => {};
 
   constructor(deps: LaneDeps) {
     this.#d = deps;
     this.#channel = deps.notifier.name;
+    this.#attempts = new Attempts(deps);
   }
 
   /** Something new was stored. */
@@ -108,15 +82,25 @@ export class Lane {
   }
 
   async #load(): Promise<LaneState> {
-    const { store, clock } = this.#d;
-    const recent = (await store.outbox({ limit: 500 })).filter((row) => row.channel === this.#channel);
-    const sent = recent.filter((row) => row.state === 'sent');
+    const { store } = this.#d;
+    const rows = await store.outbox({ limit: 500 });
+    const sent = rows.filter((row) => row.channel === this.#channel && row.state === 'sent');
     const news = sent.filter(isNews);
     this.#newsAt = news.map((row) => row.notification.at);
     this.#asksAt = news.filter((row) => row.notification.plan !== null).map((row) => row.notification.at);
-    this.#newest = newestOf(sent.map((row) => row.externalId));
-    this.#newsAt = this.#newsAt.filter((at) => clock.now() - at < WINDOW_MS);
+    this.#attempts.remember(sent.map((row) => row.externalId));
+    await this.#sayHello(sent.length);
     return (await store.value<LaneState>(this.#key())) ?? FRESH;
+  }
+
+  /**
+   * Where a lost message can be looked for, the very first one cannot: nothing is known that came before it. So it is
+   * one that may come twice without harm, and shows the owner that the way is open.
+   */
+  async #sayHello(sent: number): Promise<void> {
+    const { notifier, store, config, clock } = this.#d;
+    if (sent > 0 || !notifier.newest || (await notifier.newest()) !== null) return;
+    await store.enqueue(helloFrom(config.node, this.#channel, clock.now()), [this.#channel], false);
   }
 
   #key(): string {
@@ -128,12 +112,22 @@ export class Lane {
     const { store, clock, notifier } = this.#d;
     if (this.#state?.merging) await this.#finishMerge();
     const now = clock.now();
-    if (now < this.#notBefore) return this.#notBefore - now;
+    if (now < this.#attempts.notBefore) return this.#pause();
     const rows = await store.dueOutbox(this.#channel, now, BATCH);
     if (!notifier.edits) return this.#deliverAll(rows, signal);
     const { overtaken, news, edits } = arrange(rows);
     for (const { row, by } of overtaken) await this.#withhold(row, `overtaken by ${by}`);
-    const choice = this.#choose(news, now, rows.length === BATCH);
+    this.#newsAt = recent(this.#newsAt, now);
+    this.#asksAt = recent(this.#asksAt, now);
+    const choice = choose(news, {
+      now,
+      full: rows.length === BATCH,
+      newsAt: this.#newsAt,
+      asksAt: this.#asksAt,
+      mergedAt: this.#state?.talliedAt ?? 0,
+      failingSince: this.#attempts.failingSince,
+      config: this.#d.config,
+    });
     if (choice.merge.length > 0) {
       await this.#merge(choice.merge, choice.kind, now);
       return 0;
@@ -148,55 +142,9 @@ export class Lane {
     for (const row of rows) {
       if (row.notification.manner === 'count')
         await this.#withhold(row, 'counts are not sent where nothing can be edited');
-      else if (!(await this.#deliver(row, row.notification, null, signal))) return this.#pause();
+      else if (!(await this.#attempts.deliver(row, row.notification, null, signal))) return this.#pause();
     }
     return rows.length === BATCH ? 0 : IDLE_MS;
-  }
-
-  /** What goes out by itself now, what is merged, and when to look again for what waits. */
-  #choose(news: readonly NewsItem[], now: number, full: boolean): Choice {
-    this.#newsAt = this.#newsAt.filter((at) => now - at < WINDOW_MS);
-    // A full batch would hide what is behind it: everything in it is due.
-    const due = news.filter((item) => full || this.#dueAt(item, now) <= now);
-    const nextAt = Math.min(...news.filter((item) => !due.includes(item)).map((item) => this.#dueAt(item, now)));
-    this.#asksAt = this.#asksAt.filter((at) => now - at < WINDOW_MS);
-    const mayAsk = Math.min(ASKS_AT_ONCE, Math.max(0, ASKS - this.#asksAt.length));
-    const asks = due.filter(({ content }) => isLiveAsk(content, now)).slice(0, mayAsk);
-    const notices = due.filter(({ row }) => row.notification.severity === null && !isDigest(row));
-    const plain = due.filter(
-      (item) => isDigest(item.row) || isDoubtful(item.row) || (notices.length <= MERGE_OVER && notices.includes(item)),
-    );
-    const others = due.filter((item) => !asks.includes(item) && !plain.includes(item));
-    const batched = others.filter(({ row }) => row.notification.urgency === 'batched');
-    if (batched.length > 1) return { send: [], merge: batched, kind: 'periodic', nextAt };
-    const outage = this.#wasOut(others, now);
-    if (outage && others.length > 1) return { send: [], merge: others, kind: 'outage', nextAt };
-    const room = BUDGET - this.#newsAt.length;
-    const tooManyAsks = mayAsk < ASKS_AT_ONCE && others.some(({ content }) => isLiveAsk(content, now));
-    if (others.length <= Math.min(MERGE_OVER, room) && !tooManyAsks)
-      return { send: [...asks, ...plain, ...others], merge: [], kind: 'storm', nextAt };
-    const critical = others.filter(({ content }) => isCritical(content) && !isLiveAsk(content, now));
-    const alone = critical.length <= room + CRITICAL_EXTRA ? critical.slice(0, CRITICAL_EXTRA) : [];
-    const rest = others.filter((item) => !alone.includes(item));
-    const mergeAt = (this.#state?.talliedAt ?? 0) + DIGEST_GAP_MS;
-    if (rest.length > 0 && mergeAt <= now) return { send: [], merge: rest, kind: 'storm', nextAt };
-    return { send: [...asks, ...plain, ...alone], merge: [], kind: 'storm', nextAt: Math.min(nextAt, mergeAt) };
-  }
-
-  #dueAt({ row, content }: NewsItem, now: number): number {
-    if (row.tries > 0) return 0;
-    const { quietHours, digestIntervalMs } = this.#d.config;
-    const quiet = isCritical(content) || isLiveAsk(content, now) ? null : quietUntil(quietHours, now);
-    if (quiet !== null) return quiet;
-    const { notification } = row;
-    if (notification.urgency === 'batched') return nextMultiple(notification.at, digestIntervalMs);
-    if (!isCardKey(notification)) return 0;
-    return notification.at + (isCritical(content) ? HOLD_CRITICAL_MS : HOLD_MS);
-  }
-
-  #wasOut(items: readonly NewsItem[], now: number): boolean {
-    const failing = this.#failingSince !== null && now - this.#failingSince > OUTAGE_MS;
-    return failing || items.some(({ row }) => row.tries > 0 && now - row.notification.at > OUTAGE_MS);
   }
 
   async #merge(items: readonly NewsItem[], kind: DigestKind, now: number): Promise<void> {
@@ -260,9 +208,9 @@ export class Lane {
     const quiet = !isCritical(content) && quietUntil(this.#d.config.quietHours, now) !== null;
     const words = (await this.#lateWords(row, now)) ?? content;
     const said = quiet ? { ...words, silent: true } : words;
-    if (!(await this.#deliver(row, said, null, signal))) return false;
-    this.#newsAt.push(now);
-    if (content.plan) this.#asksAt.push(now);
+    if (!(await this.#attempts.deliver(row, said, null, signal))) return false;
+    this.#newsAt = [...this.#newsAt, now];
+    if (content.plan) this.#asksAt = [...this.#asksAt, now];
     for (const other of told) await this.#withhold(other, `told with ${row.notification.id}`);
     await this.#d.clock.sleep(PACE_MS, signal);
     return true;
@@ -289,88 +237,13 @@ export class Lane {
       await this.#withhold(row, 'no message of its own stands to be edited');
       return true;
     }
-    if (!(await this.#deliver(row, row.notification, last.externalId, signal))) return false;
+    if (!(await this.#attempts.deliver(row, row.notification, last.externalId, signal))) return false;
     await this.#d.clock.sleep(PACE_MS, signal);
     return true;
   }
 
-  /** One attempt. The doubt is stored before it, so that a crash in the middle is remembered. */
-  async #deliver(
-    row: OutboxRow,
-    content: Notification,
-    replaces: string | null,
-    signal: AbortSignal,
-  ): Promise<boolean> {
-    if (signal.aborted) return false;
-    const { store, notifier, clock } = this.#d;
-    const base = { id: row.notification.id, channel: this.#channel, tries: row.tries + 1, externalId: null };
-    const lost = replaces === null && isDoubtful(row);
-    if (replaces === null)
-      await store.updateOutbox({ ...base, state: 'pending', notBefore: row.notBefore, error: `${DOUBT}sending` });
-    const doubtful = lost ? { doubtful: { after: this.#newest ?? (await notifier.newest?.()) ?? null } } : {};
-    const delivery = await this.#within(signal, (late) =>
-      notifier.send(content, { replaces, signal: late, ...doubtful }),
-    );
-    switch (delivery.kind) {
-      case 'sent':
-        await store.updateOutbox({
-          ...base,
-          state: 'sent',
-          notBefore: clock.now(),
-          externalId: delivery.externalId,
-          error: null,
-        });
-        this.#newest = newestOf([this.#newest, delivery.externalId]);
-        this.#succeeded();
-        return true;
-      case 'rejected':
-        await store.updateOutbox({ ...base, state: 'failed', notBefore: clock.now(), error: delivery.error });
-        this.#d.problem('a message was refused for good', { channel: this.#channel, error: delivery.error });
-        return true;
-      case 'retry': {
-        const error = `${delivery.doubtful ? DOUBT : ''}${delivery.error}`;
-        await store.updateOutbox({ ...base, state: 'pending', notBefore: row.notBefore, error });
-        this.#failed(delivery.afterMs, delivery.error);
-        return false;
-      }
-    }
-  }
-
-  /** Runs `work` with a signal that comes a little later than ours. */
-  async #within<T>(signal: AbortSignal, work: (late: AbortSignal) => Promise<T>): Promise<T> {
-    const late = new AbortController();
-    const done = new AbortController();
-    const stop = () => void this.#d.clock.sleep(LAST_WORDS_MS, done.signal).then(() => late.abort());
-    signal.addEventListener('abort', stop, { once: true });
-    try {
-      return await work(late.signal);
-    } finally {
-      done.abort();
-      signal.removeEventListener('abort', stop);
-    }
-  }
-
-  #succeeded(): void {
-    this.#failures = 0;
-    this.#failingSince = null;
-  }
-
-  #failed(afterMs: number | null, error: string): void {
-    const now = this.#d.clock.now();
-    const wait = afterMs ?? Math.min(BACK_OFF_MOST_MS, BACK_OFF_MS * 2 ** this.#failures);
-    this.#failures = Math.min(this.#failures + 1, 20);
-    if (this.#failingSince === null)
-      this.#d.problem('messages cannot be delivered for now; they are kept', {
-        channel: this.#channel,
-        error,
-        retryMs: wait,
-      });
-    this.#failingSince ??= now;
-    this.#notBefore = now + wait;
-  }
-
   #pause(): number {
-    return Math.max(0, this.#notBefore - this.#d.clock.now());
+    return Math.max(0, this.#attempts.notBefore - this.#d.clock.now());
   }
 
   async #withhold(row: OutboxRow, reason: string): Promise<void> {
@@ -393,16 +266,23 @@ export class Lane {
   }
 }
 
-/** The next moment of a grid of `step`, strictly after `at`. */
-function nextMultiple(at: number, step: number): number {
-  return step <= 0 ? at : (Math.floor(at / step) + 1) * step;
-}
-
-/** Message numbers grow; other ids are compared by their order of arrival. */
-function newestOf(ids: readonly (string | null)[]): string | null {
-  let newest: string | null = null;
-  for (const id of ids) if (id !== null && (newest === null || Number(id) > Number(newest))) newest = id;
-  return newest;
+function helloFrom(node: string, channel: string, at: number): Notification {
+  return {
+    id: `${HELLO}:${channel}`,
+    key: `${HELLO}:${channel}`,
+    incident: null,
+    urgency: 'now',
+    severity: null,
+    reason: 'the first message ever: at once',
+    title: `👋 ${node}: selfheal watches from now on`,
+    body: [
+      'You hear from me here when something breaks, when I need your word, and once a day when all is quiet.',
+      'Send "help" for what I understand.',
+    ].join('\n'),
+    buttons: [],
+    plan: null,
+    at,
+  };
 }
 
 function nameOf(error: unknown): string {

@@ -40,13 +40,17 @@ let stop: AbortController;
 let telling: Telling;
 let running: Promise<void>;
 
-async function begin(config: Partial<TellingDeps['config']> = {}, others: readonly Notifier[] = []): Promise<void> {
+async function begin(
+  config: Partial<TellingDeps['config']> = {},
+  others: readonly Notifier[] = [],
+  memory: Store = store,
+): Promise<void> {
   const notifier = createTelegramNotifier(
     { token: new Secret(api.token), allowedUsers: [1001], chat: 1001, apiRoot: api.url },
     createTelegramMemory(store, clock),
   );
   stop = new AbortController();
-  telling = createTelling({ store, notifiers: [notifier, ...others], config: { ...CONFIG, ...config }, clock });
+  telling = createTelling({ store: memory, notifiers: [notifier, ...others], config: { ...CONFIG, ...config }, clock });
   running = telling.run(stop.signal);
 }
 
@@ -59,6 +63,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'selfheal-telling-'));
   clock = new SwiftClock(40, Date.UTC(2026, 0, 5, 12));
   store = await openStore({ directory: folder, clock });
+  await createTelegramMemory(store, clock).heard(1_000);
   api = await FakeTelegram.start({ limit: { count: 1_000, windowMs: 1_000 } });
 });
 
@@ -386,15 +391,54 @@ describe('telling', () => {
     expect(row.externalId).toBe(String(api.sent()[1]?.messageId));
   });
 
-  it('does not send the very first message twice either', async () => {
-    await createTelegramMemory(store, clock).heard(1000);
-    await begin();
-    let cut = true;
-    api.fault = (call) =>
-      call.method === 'sendMessage' && cut ? ((cut = false), { kind: 'cut', when: 'after' }) : undefined;
-    await put(anIncident());
-    await eventually(async () => (await store.outbox({})).some((row) => row.state === 'sent'));
+  /** A process that is killed after its message was taken and before that was recorded. */
+  async function killedAfterSending(about: () => Promise<unknown>): Promise<void> {
+    const updateOutbox: Store['updateOutbox'] = (row) => {
+      if (row.state !== 'sent') return store.updateOutbox(row);
+      stop.abort();
+      return Promise.reject(new Error('killed'));
+    };
+    await begin({}, [], { ...store, updateOutbox });
+    await about();
+    await running;
+  }
+
+  it('does not send the very first message about an incident twice, even when people write before it is looked for', async () => {
+    await killedAfterSending(() => put(anIncident()));
     expect(texts()).toHaveLength(1);
+    await createTelegramMemory(store, clock).heard(api.say('what is it?'));
+    await begin();
+    await eventually(async () => (await store.outbox({})).some((row) => row.state === 'sent'));
+    await settled();
+    expect(texts()).toHaveLength(1);
+    expect((await store.lastSent('telegram', 'incident:1:1'))?.externalId).toBe(String(api.sent()[0]?.messageId));
+  });
+
+  it('clears up what is in doubt before it asks, so that no card is taken for another', async () => {
+    await killedAfterSending(() => put(anIncident({ id: '1' })));
+    const asking = await put(anIncident({ id: '2' }));
+    const plan = aPlan(asking);
+    await store.savePlan(plan);
+    await step(asking, { kind: 'plan-asks', plan: plan.id, fix: plan.fix, until: plan.expiresAt, reason: 'asks' });
+    await begin();
+    await api.until(() => api.sent().length === 2);
+    await settled();
+    expect(texts()).toEqual([expect.stringContaining('#1'), expect.stringContaining('#2 agent · import_error: may I')]);
+    expect(api.sent().every(({ past }) => past.every((text) => !text.includes('may I')))).toBe(true);
+  });
+
+  it('greets before it says anything else where nothing was ever said, so that there is a place to look from', async () => {
+    await store.setValue('telegram/newest', null);
+    await killedAfterSending(() => put(anIncident({ severity: 'critical' })));
+    await begin();
+    await api.until(() => texts().some((text) => text.includes('#1')));
+    await settled();
+    // Only the greeting may come twice.
+    expect(texts().map((text) => text.split(' ')[0])).toEqual(['👋', '👋', '🚨']);
+    await end();
+    await begin();
+    await settled();
+    expect(texts()).toHaveLength(3);
   });
 
   it('delivers to a webhook what its receiver refused at first, under the same id and signed', async () => {

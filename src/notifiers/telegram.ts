@@ -21,17 +21,20 @@ export interface TelegramMemory {
   }): Promise<string>;
   /** From now on the handle is valid on this message only. */
   bind(handle: string, message: number): Promise<void>;
-  /** Messages of ours in this chat that are no notifications: answers to commands. */
-  answers(): Promise<readonly number[]>;
+  /** Messages of ours in a chat that are no notifications: answers to commands. */
+  answers(chat: number): Promise<readonly number[]>;
   /** The newest message known in the chat, whoever wrote it; null before the first. */
   newest(): Promise<number | null>;
 }
 
 /** Wrong token, blocked bot, unknown chat: a person must act; look again this often, lose nothing. */
 const LOCKED_OUT_MS = 300_000;
-/** Ids looked at when it is unclear whether a message arrived, and misses in a row that end the search. */
-const LOOK_AT_MOST = 15;
-const LOOK_MISSES = 4;
+/**
+ * Ids looked at when it is unclear whether a message arrived, and misses in a row that end the search: a private chat
+ * shares its numbers with all private chats of the bot, so what strangers write leaves gaps.
+ */
+const LOOK_AT_MOST = 20;
+const LOOK_MISSES = 6;
 
 /**
  * @param config token, chat and API root.
@@ -153,7 +156,7 @@ class TelegramNotifier implements Notifier {
    * with "not modified": so the ids after the newest known one are asked in turn. Null: it did not, or nobody can tell.
    */
   async #look(after: number, content: Content, signal: AbortSignal): Promise<Delivery | null> {
-    const answers = new Set((await this.#memory?.answers()) ?? []);
+    const answers = new Set((await this.#memory?.answers(this.#config.chat)) ?? []);
     let misses = 0;
     for (let id = after + 1; id <= after + LOOK_AT_MOST && misses < LOOK_MISSES; id++) {
       if (answers.has(id)) continue;

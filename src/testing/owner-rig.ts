@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createTelegramMemory } from '../chat/memory.ts';
+import { createTelegramMemory, type Said } from '../chat/memory.ts';
 import { startTelegramChat, type TelegramChat } from '../chat/telegram.ts';
 import type { Config, ServiceConfig } from '../config/contract.ts';
 import { Secret } from '../config/secret.ts';
@@ -32,6 +32,8 @@ export interface RigOptions {
   readonly allowedUsers?: readonly number[];
   readonly chat?: number;
   readonly telegram?: FakeTelegramOptions;
+  /** True: nothing has ever been said in the chat. Default false. */
+  readonly fresh?: boolean;
 }
 
 /** What the scripted part of the world does. */
@@ -88,6 +90,8 @@ export class OwnerRig {
     });
     const store = await openStore({ directory: folder, clock });
     const rig = new OwnerRig(options, folder, clock, api, store);
+    // Somebody has written to the bot before, else it could not write to them.
+    if (!options.fresh) await createTelegramMemory(store, clock).heard(1_000);
     await rig.begin();
     return rig;
   }
@@ -262,7 +266,7 @@ export class OwnerRig {
     const setValue: Store['setValue'] = async (key, value) => {
       await this.store.setValue(key, value);
       if (key === 'telegram/asked') this.#asked = (value as readonly { question: number }[]).map((a) => a.question);
-      else if (key === 'telegram/answers') this.answers.push((value as readonly number[]).at(-1) as number);
+      else if (key === 'telegram/answers') this.answers.push((value as readonly Said[]).at(-1)?.message ?? 0);
       else return;
       for (const look of [...this.#looking]) look();
     };
