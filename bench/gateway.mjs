@@ -59,9 +59,14 @@ async function upstream() {
             failedAt = now();
             socket.write(refusal);
           } else if (isStream) {
+            // Event by event, as a model speaks: each in a turn of its own.
             socket.write(streamHead);
-            for (const chunk of chunks) socket.write(chunk);
-            socket.write('0\r\n\r\n');
+            const next = (i) => {
+              if (i === chunks.length) return void socket.write('0\r\n\r\n');
+              socket.write(chunks[i]);
+              setImmediate(next, i + 1);
+            };
+            setImmediate(next, 0);
           } else socket.write(answer);
         },
         () => fails || arrivals.push(now()),

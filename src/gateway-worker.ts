@@ -147,13 +147,14 @@ function reportOf(status: GatewayStatus, at: number): GatewayReport {
     failovers: status.failovers,
     spliced: status.spliced,
     lost: status.lost,
-    upstreams: status.upstreams.map(({ name, fallback, model, open, answered, lastAnswerAt }) => ({
+    upstreams: status.upstreams.map(({ name, fallback, model, open, answered, lastAnswerAt, quotas }) => ({
       name,
       fallback,
       model,
       open: open.map(({ kind, until, message }) => ({ kind, until, message })),
       answered,
       lastAnswerAt,
+      quotas,
     })),
   };
 }

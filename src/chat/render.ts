@@ -10,6 +10,7 @@ import type {
   ServiceHealth,
   StatusAnswer,
 } from '../answers.ts';
+import type { ModelQuota } from '../core/gateway.ts';
 import type { IncidentRow, IncidentStateName } from '../core/incident.ts';
 import { SEVERITIES } from '../core/words.ts';
 import { oneLine } from '../core/visible.ts';
@@ -183,13 +184,24 @@ function modelLines({ gateway, routes }: StatusAnswer, now: number): readonly st
   const { requests, failovers, spliced, lost } = gateway;
   return [
     `${requests} requests, ${failovers} answered by another model, ${spliced} continued in the middle, ${lost} lost`,
-    ...gateway.upstreams.map(({ name, model, open, answered }) => {
+    ...gateway.upstreams.map(({ name, model, open, answered, quotas }) => {
       const until = Math.max(0, ...open.map((o) => o.until));
       const closed = until > now ? `, waits until ${timeText(until)}: ${oneLine(open[0]?.message ?? '', 100)}` : '';
-      return `${closed ? '🔴' : '🟢'} ${oneLine(name, 40)}${model ? ` (${oneLine(model, 40)})` : ''}: ${answered} answered${closed}`;
+      return `${closed ? '🔴' : '🟢'} ${oneLine(name, 40)}${model ? ` (${oneLine(model, 40)})` : ''}: ${answered} answered${closed}${closed ? '' : quotaText(quotas, now)}`;
     }),
     ...routes.map(({ from, to, until }) => `🔀 ${oneLine(from, 40)} → ${oneLine(to, 40)} until ${timeText(until)}`),
   ];
+}
+
+/** The quota that ends first, or of which least is left. */
+function quotaText(quotas: readonly ModelQuota[], now: number): string {
+  const [first] = [...quotas].sort(
+    (a, b) => (a.exhaustedAt ?? Infinity) - (b.exhaustedAt ?? Infinity) || b.used - a.used,
+  );
+  if (!first) return '';
+  const used = `, ${Math.round(first.used * 100)} % of its ${oneLine(first.dimension, 30)} used`;
+  if (first.exhaustedAt === null) return used;
+  return `${used}, exhausted in about ${Math.max(1, Math.round((first.exhaustedAt - now) / 60_000))} min`;
 }
 
 function sourceLine(source: StatusAnswer['sources'][number], now: number): string {

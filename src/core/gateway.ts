@@ -9,6 +9,18 @@ export interface ModelRoute {
   readonly plan: string;
 }
 
+/** How much of a provider's quota is used, as it last said itself. */
+export interface ModelQuota {
+  /** The provider's own word: `requests`, `tokens`, `unified-5h`, … */
+  readonly dimension: string;
+  /** Share, 0 to 1. */
+  readonly used: number;
+  /** When it begins anew, epoch milliseconds; null: the provider does not say. */
+  readonly resetAt: number | null;
+  /** When nothing will be left if spending goes on like this, before it begins anew; null: that is not to be expected. */
+  readonly exhaustedAt: number | null;
+}
+
 /** An upstream as the gateway last told of it. */
 export interface ModelUpstream {
   readonly name: string;
@@ -17,6 +29,7 @@ export interface ModelUpstream {
   readonly open: readonly { readonly kind: string; readonly until: number; readonly message: string }[];
   readonly answered: number;
   readonly lastAnswerAt: number | null;
+  readonly quotas: readonly ModelQuota[];
 }
 
 /** The gateway as it last told of itself: the stored value `gateway`. */

@@ -1,5 +1,6 @@
 // What the parts of the gateway say to each other: where requests can go, what went wrong there, and what is told.
 
+import type { ModelQuota } from '../core/gateway.ts';
 import type { DialectName } from './dialects/contract.ts';
 
 /** Who may answer when the first choice cannot. `ask`: only after a person has approved the switch. */
@@ -139,7 +140,7 @@ export interface UpstreamStatus {
   readonly answered: number;
   readonly failed: number;
   readonly lastAnswerAt: number | null;
-  readonly quotas: readonly QuotaReading[];
+  readonly quotas: readonly ModelQuota[];
 }
 
 export interface GatewayStatus {

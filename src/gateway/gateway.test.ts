@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type GatewayRig, openGatewayRig, type RigOptions } from '../testing/gateway-rig.ts';
+import { systemClock } from '../host/clock.ts';
 import { anthropicClient, askStreaming, openaiClient } from '../testing/model-clients.ts';
 import type { FakeBehaviour, FakeDialect } from '../testing/model-server.ts';
 
@@ -103,6 +104,16 @@ describe('a healthy upstream', () => {
     const models = await anthropicClient(rig.url).models.list();
     expect(models.data[0]?.id).toBe('fake-model');
     expect((await send(rig.url, '/v1/unknown', { body: '{}' })).status).toBe(404);
+  });
+
+  it('is stood in for when it cannot say its models or count tokens, but nothing that changes something is sent twice', async () => {
+    await open({ primaryUpstream: { baseUrl: 'http://127.0.0.1:9' } });
+    const models = await send(rig.url, '/v1/models', { method: 'GET' });
+    expect([models.status, models.headers['x-selfheal-upstream']]).toEqual([200, 'local']);
+    const count = await send(rig.url, '/v1/messages/count_tokens', { body: ASK });
+    expect([count.status, count.headers['x-selfheal-upstream']]).toEqual([200, 'estimate']);
+    expect((JSON.parse(count.body.toString()) as { input_tokens: number }).input_tokens).toBeGreaterThan(0);
+    expect((await send(rig.url, '/v1/messages/batches', { body: '{}' })).status).toBe(502);
   });
 
   it('passes a mistake of the caller back to him, untouched', async () => {
@@ -281,6 +292,32 @@ describe('limits', () => {
     await askStreaming('messages', rig.url);
     const other = await send(rig.url, PATHS.messages, { body: ASK.replace('claude-test', 'claude-other') });
     expect(other.body.toString()).toContain('Hello from the fake.');
+  });
+});
+
+describe('quotas', () => {
+  it('are told with what is left and when it will be spent, and are remembered over a restart', async () => {
+    let [now, remaining] = [Date.parse('2026-05-01T12:00:00Z'), 60_000];
+    const headers = {
+      'anthropic-ratelimit-tokens-limit': '100000',
+      'anthropic-ratelimit-tokens-reset': '2026-05-01T20:00:00Z',
+    };
+    const options = { dialects: ['messages'] as const, headers };
+    await open({ primary: options, clock: { ...systemClock, now: () => now } });
+    for (let i = 0; i < 12; i++) {
+      Object.assign(headers, { 'anthropic-ratelimit-tokens-remaining': String((remaining -= 1_000)) });
+      await send(rig.url, PATHS.messages, { body: ASK });
+      now += 10_000;
+    }
+    const quotaOf = () => rig.gateway.status().upstreams[0]?.quotas[0];
+    expect(quotaOf()).toMatchObject({ dimension: 'tokens', used: 0.52, resetAt: Date.parse('2026-05-01T20:00:00Z') });
+    // 48 % are left, at 1 % in ten seconds.
+    expect(Math.round(((quotaOf()?.exhaustedAt ?? 0) - now) / 10_000)).toBe(47);
+    await rig.restart();
+    await send(rig.url, PATHS.messages, { body: ASK });
+    expect(quotaOf()?.exhaustedAt).not.toBeNull();
+    now = Date.parse('2026-05-01T20:00:01Z');
+    expect(quotaOf()).toBeUndefined();
   });
 });
 

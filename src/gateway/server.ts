@@ -4,7 +4,7 @@
 import { randomUUID, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
 import { gatewayFolder } from '../core/gateway.ts';
-import { CallError, pathAt } from './calling.ts';
+import { passAside } from './aside.ts';
 import { Caller } from './caller.ts';
 import {
   type Agent,
@@ -17,16 +17,15 @@ import {
   type Upstream,
 } from './contract.ts';
 import { dialectAt } from './dialects/index.ts';
-import type { Dialect, DialectName } from './dialects/contract.ts';
-import type { Answer } from './http/answer.ts';
+import type { Dialect } from './dialects/contract.ts';
 import { Door, type Exchange, type Refusal, type RequestHead } from './http/door.ts';
 import { Memory } from './memory.ts';
 import { Recorder } from './record.ts';
 import { Relay } from './relay.ts';
-import { AgentRequest, headersFor, keyFor, passedHeaders, sizeOf } from './requesting.ts';
+import { refusal, refuse, reply, said } from './refusing.ts';
+import { AgentRequest, sizeOf } from './requesting.ts';
 import { askOneWord, proveRoute } from './proof.ts';
-import { type Known, Upstreams } from './upstreams.ts';
-import { verdictOf } from './verdict.ts';
+import { Upstreams } from './upstreams.ts';
 
 export interface GatewayOptions {
   readonly spec: GatewaySpec;
@@ -113,7 +112,7 @@ export class Gateway {
       url: this.url,
       since: this.#since,
       ...this.#counts,
-      upstreams: this.#upstreams.status(),
+      upstreams: this.#upstreams.status(now),
       routes: this.#upstreams.routes.filter((route) => route.until > now),
     };
   }
@@ -170,7 +169,7 @@ export class Gateway {
     const size = sizeOf(exchange.body);
     this.#bodies += size;
     try {
-      if (dialect === null || exchange.request.method !== 'POST') await this.#through(exchange, entry);
+      if (dialect === null || exchange.request.method !== 'POST') await this.#aside(exchange, entry);
       else await this.#converse(exchange, dialect, entry);
     } finally {
       this.#bodies -= size;
@@ -204,6 +203,17 @@ export class Gateway {
     return this.#agents.length === 1 ? (this.#agents[0] ?? null) : null;
   }
 
+  #aside(exchange: Exchange, { path, agent }: Entry): Promise<void> {
+    return passAside({
+      exchange,
+      path,
+      upstreams: this.#upstreams,
+      deadlines: this.#deadlines,
+      clock: this.#o.clock,
+      mayFallBack: agent === null || agent.fallback === 'auto',
+    });
+  }
+
   #converse(exchange: Exchange, dialect: Dialect, { agent, path }: Entry): Promise<void> {
     return new Relay({
       request: new AgentRequest(dialect, exchange.body, exchange.request.headers),
@@ -218,55 +228,6 @@ export class Gateway {
       tell: this.#tell,
       count: this.#count,
     }).run();
-  }
-
-  /** Everything that is no conversation (models, token counts, files): to the first upstream of its kind, untouched. */
-  async #through(exchange: Exchange, { path }: Entry): Promise<void> {
-    const { headers } = exchange.request;
-    const spoken: DialectName =
-      /^\/v1\/(?:messages|complete)/.test(path) || headers['anthropic-version'] ? 'messages' : 'chat';
-    const known = this.#firstOf(spoken);
-    if (known === null) return refuse(exchange, 404, `no upstream speaks ${spoken}`);
-    try {
-      await this.#pipe(known, exchange, path, spoken);
-    } catch (error) {
-      if (exchange.gone.aborted) return;
-      if (!(error instanceof CallError)) throw error;
-      refuse(exchange, error.verdict.kind === 'timeout' ? 504 : 502, error.message);
-    }
-  }
-
-  #firstOf(spoken: DialectName): Known | null {
-    const kind = spoken === 'messages' ? 'anthropic' : 'openai';
-    return this.#upstreams.all.find(({ upstream }) => upstream.kind === kind && !upstream.fallback) ?? null;
-  }
-
-  async #pipe(known: Known, exchange: Exchange, path: string, spoken: DialectName): Promise<void> {
-    const { upstream, place } = known;
-    const { request, body } = exchange;
-    const headers = headersFor(request.headers, upstream, place.host, spoken, spoken);
-    if (body.length > 0) headers['content-length'] = String(sizeOf(body));
-    const answer = await this.#upstreams.lines.call({
-      place,
-      method: request.method,
-      path: pathAt(place, path),
-      headers,
-      body,
-      connectMs: this.#deadlines.connectMs,
-      headMs: this.#deadlines.wholeMs,
-      signal: exchange.gone,
-    });
-    const now = this.#o.clock.now();
-    this.#upstreams.readQuotas(known, answer.headers, now);
-    if (answer.status === 429) this.#limitedAside(known, request, spoken, answer, now);
-    await passed(answer, exchange);
-  }
-
-  /** A side call that meets a limit says nothing about a model, but about the key where the head names a time. */
-  #limitedAside(known: Known, request: RequestHead, spoken: DialectName, answer: Answer, now: number): void {
-    const verdict = verdictOf({ status: 429, headers: answer.headers, body: null }, now);
-    const key = keyFor(request.headers, known.upstream, spoken);
-    this.#upstreams.failed(known, this.#upstreams.target(known, key, 'aside'), verdict, now);
   }
 
   /** Our own questions: is it alive, how is it, does a route work. */
@@ -313,57 +274,6 @@ const pathOf = ({ path }: Entry): string => {
   const query = path.indexOf('?');
   return query < 0 ? path : path.slice(0, query);
 };
-
-/** An answer as it comes, with the length it announces. */
-function passed(answer: Answer, exchange: Exchange): Promise<void> {
-  const length = answer.headers['content-length'];
-  exchange.open(answer.status, passedHeaders(answer.fields), length === undefined ? null : Number(length));
-  return new Promise((resolve) => {
-    const left = (): void => {
-      answer.destroy();
-      resolve();
-    };
-    if (exchange.gone.aborted) return left();
-    exchange.gone.addEventListener('abort', left);
-    answer.read({
-      data: (bytes) => {
-        if (exchange.write(bytes)) return;
-        answer.pause();
-        exchange.onceDrained(() => answer.resume());
-      },
-      ended: (error) => {
-        exchange.gone.removeEventListener('abort', left);
-        if (error) exchange.destroy();
-        else exchange.end();
-        resolve();
-      },
-    });
-  });
-}
-
-const JSON_FIELDS = ['content-type', 'application/json'];
-const REFUSED_FIELDS = [...JSON_FIELDS, 'x-should-retry', 'false'];
-
-function reply(exchange: Exchange, status: number, body: unknown): void {
-  exchange.answer(status, JSON_FIELDS, [Buffer.from(JSON.stringify(body))]);
-}
-
-/** In the shape that SDKs of both vendors can read. */
-function refusal(status: number, message: string): Refusal {
-  const body = JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', message } });
-  return { status, fields: REFUSED_FIELDS, body };
-}
-
-function refuse(exchange: Exchange, status: number, message: string): void {
-  const { fields, body } = refusal(status, message);
-  exchange.answer(status, fields, [Buffer.from(body)]);
-}
-
-/** The same, for what may be worth another try. */
-function said(status: number, type: string, message: string): Refusal {
-  const fields = status === 529 ? [...JSON_FIELDS, 'retry-after', '1'] : JSON_FIELDS;
-  return { status, fields, body: JSON.stringify({ type: 'error', error: { type, message } }) };
-}
 
 function sameText(a: string, b: string): boolean {
   const [left, right] = [Buffer.from(a), Buffer.from(b)];

@@ -1,10 +1,12 @@
 // Everything the gateway knows about its upstreams: where they are, whether they may be asked, what they last said.
 
 import { createHash } from 'node:crypto';
+import type { ModelQuota } from '../core/gateway.ts';
 import { Breakers, type OpenBreaker, type Target } from './breaker.ts';
 import { type Place, placeOf } from './calling.ts';
 import type { GatewaySpec, QuotaReading, Route, Upstream, UpstreamStatus, Verdict } from './contract.ts';
 import type { DialectName } from './dialects/contract.ts';
+import { exhaustedAt, usedOf } from './forecast.ts';
 import { Lines } from './http/lines.ts';
 import type { Stop } from './http/stop.ts';
 import { type Headers, quotasOf } from './limits.ts';
@@ -168,7 +170,7 @@ export class Upstreams {
     this.#samples = remembered.quotas.slice(-SAMPLES_KEPT);
   }
 
-  status(): readonly UpstreamStatus[] {
+  status(now: number): readonly UpstreamStatus[] {
     const open = this.breakers.open();
     return this.#known.map(({ upstream, answered, failed, lastAnswerAt, quotas, place }) => ({
       name: upstream.name,
@@ -182,8 +184,17 @@ export class Upstreams {
       answered,
       failed,
       lastAnswerAt,
-      quotas,
+      quotas: quotas.flatMap((reading) => this.#quota(upstream.name, reading, now)),
     }));
+  }
+
+  #quota(upstream: string, reading: QuotaReading, now: number): ModelQuota[] {
+    const used = usedOf(reading);
+    const { dimension, resetAt } = reading;
+    // What was said of a window that is over says nothing about the next one.
+    if (used === null || (resetAt !== null && resetAt <= now)) return [];
+    const series = this.#samples.filter((s) => s.upstream === upstream && s.dimension === dimension);
+    return [{ dimension, used, resetAt, exhaustedAt: exhaustedAt(series, now) }];
   }
 
   close(): void {
