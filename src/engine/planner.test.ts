@@ -353,7 +353,7 @@ describe('which fix is taken', () => {
     expect(
       (
         await planFor(
-          { ...host, fixes: [start, no('mend')], service: { restart: { kind: 'command', argv: ['x'] } } },
+          { ...host, fixes: [start, no('mend')], service: { restart: { kind: 'command', argv: ['x'], cwd: '/' } } },
           incident,
         )
       ).fix,
@@ -565,7 +565,7 @@ describe('a restart', () => {
     expect(plan).toMatchObject({ restart: 'done', decision: { verdict: 'run' } });
     expect(plan.steps).toEqual([WRITE, RESTART]);
     expect(plan.checks).toEqual([...proposal.checks, ANEW]);
-    const via = { kind: 'command', argv: ['systemctl', 'restart', 'x'] } as const;
+    const via = { kind: 'command', argv: ['systemctl', 'restart', 'x'], cwd: '/' } as const;
     expect((await planFor({ fixes: needing, service: { restart: via } })).steps[1]).toEqual({ ...RESTART, via });
   });
 
