@@ -4,7 +4,6 @@
 import { createHash } from 'node:crypto';
 import type { Config, OwnFix } from './config/contract.ts';
 import type { Clock } from './core/clock.ts';
-import { createDetector } from './detector.ts';
 import { canonicalJson } from './core/plan.ts';
 import { redact } from './core/redact.ts';
 import type { ErrorDetector } from './engine/detector.ts';
@@ -30,7 +29,8 @@ export interface Base {
   readonly store: Store;
   readonly clock: Clock;
   readonly machine: Machine;
-  readonly detector: ErrorDetector;
+  /** Made at its first use: compiling all rules takes longer than most answers. Rejects with a `ConfigError`. */
+  readonly detector: () => Promise<ErrorDetector>;
   readonly planner: Planner;
   readonly fixer: AutoFixer;
   /** Masks everything that looks like a secret, and the known secrets of this host. */
@@ -105,7 +105,7 @@ export async function createBase(options: BaseOptions): Promise<Base> {
     store,
     clock,
     machine,
-    detector: await createDetector(config, environment),
+    detector: once(async () => (await import('./detector.ts')).createDetector(config, environment)),
     planner,
     fixer,
     redact: (text) => redact(text, secrets),
@@ -141,7 +141,7 @@ export function operationsOn(base: Base, { here, close }: { here: boolean; close
     ...base,
     node: config.node,
     probe: base.machine.probe,
-    explain: (text) => base.detector.explain(text),
+    explain: async (text) => (await base.detector()).explain(text),
     daemon: async () => {
       const daemon = here ? { pid: process.pid } : await runningDaemon(config.state);
       return { running: daemon !== null, here, pid: daemon?.pid ?? null };
@@ -150,6 +150,12 @@ export function operationsOn(base: Base, { here, close }: { here: boolean; close
     changed: (change) => base.listeners.changed(change),
     close,
   });
+}
+
+/** The same promise for everybody who asks. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | null = null;
+  return () => (made ??= make());
 }
 
 async function isDrilled(store: Store, own: OwnFix): Promise<boolean> {

@@ -3,8 +3,6 @@
 
 import { basename, join } from 'node:path';
 import { createBase, operationsOn, type Base, type Environment } from './app.ts';
-import { createTelegramMemory } from './chat/memory.ts';
-import { startTelegramChat } from './chat/telegram.ts';
 import type { Config } from './config/contract.ts';
 import { loadConfig } from './config/load.ts';
 import type { Clock } from './core/clock.ts';
@@ -14,13 +12,12 @@ import { Incidents } from './engine/incidents.ts';
 import { type Chore, HOUR_MS, KEEP_MS, sweep } from './engine/sweep.ts';
 import { createTelling, type Notice, type Telling } from './engine/telling.ts';
 import { WatchFlow } from './engine/watch.ts';
-import { type GatewayWorker, startGatewayWorker } from './gateway-worker.ts';
+import type { GatewayWorker } from './gateway-worker.ts';
 import type { Fix } from './fixes/contract.ts';
 import { Flows } from './flows.ts';
 import { systemClock } from './host/clock.ts';
 import { createSupervisor, type SupervisorControl } from './host/supervisor.ts';
 import type { Notifier } from './notifiers/contract.ts';
-import { createTelegramNotifier, createWebhookNotifier } from './notifiers/index.ts';
 import type { Operations } from './operations.ts';
 import { createJournalStarter } from './host/journal.ts';
 import { createSources } from './sources/index.ts';
@@ -130,7 +127,7 @@ export class SelfHealingMonitor {
     await store.setValue(VALUE_KEYS.blind, {});
     const flows = new Flows({ store, clock, log, teardown: this.#teardown, signal: this.#stopping.signal });
 
-    const telling = this.#telling(base);
+    const telling = await this.#telling(base);
     if (moved.length > 0) void telling.notice(storeWasDamaged(config, moved, clock.now()));
     base.listeners.problem = (message, error) => log.error(message, { error });
     base.listeners.changed = ({ incident }) => this.#heard(incident, telling);
@@ -204,12 +201,21 @@ export class SelfHealingMonitor {
     return { store, moved };
   }
 
-  #telling(base: Base): Telling {
-    const { config } = base;
+  /** Channels are loaded when they are configured: the client of Telegram alone is a megabyte of code. */
+  async #telling(base: Base): Promise<Telling> {
+    const { config, store, clock } = base;
     const notifiers = [...(this.#options.notifiers ?? [])];
-    if (config.telegram)
-      notifiers.push(createTelegramNotifier(config.telegram, createTelegramMemory(base.store, base.clock)));
-    if (config.webhook) notifiers.push(createWebhookNotifier(config.webhook, base.clock));
+    if (config.telegram) {
+      const [{ createTelegramNotifier }, { createTelegramMemory }] = await Promise.all([
+        import('./notifiers/telegram.ts'),
+        import('./chat/memory.ts'),
+      ]);
+      notifiers.push(createTelegramNotifier(config.telegram, createTelegramMemory(store, clock)));
+    }
+    if (config.webhook) {
+      const { createWebhookNotifier } = await import('./notifiers/webhook.ts');
+      notifiers.push(createWebhookNotifier(config.webhook, clock));
+    }
     return createTelling({
       store: base.store,
       notifiers,
@@ -223,6 +229,7 @@ export class SelfHealingMonitor {
   async #gateway({ config, store, clock }: Base, telling: Telling): Promise<GatewayWorker> {
     const changed = (incident: Incident) => this.#heard(incident, telling);
     const means = { config, store, clock, environment: this.#environment, log: this.#log };
+    const { startGatewayWorker } = await import('./gateway-worker.ts');
     const gateway = await startGatewayWorker({ ...means, changed });
     this.#teardown.add('gateway', () => gateway.close());
     return gateway;
@@ -261,7 +268,7 @@ export class SelfHealingMonitor {
         services: base.machine.probe.services,
         ...(echo ? { echo } : {}),
       }),
-      detector: base.detector,
+      detector: await base.detector(),
       incidents: new Incidents({ store, clock, node: config.node, redact: base.redact }),
       store,
       clock,
@@ -285,6 +292,7 @@ export class SelfHealingMonitor {
   async #chat(base: Base, operations: Operations): Promise<void> {
     const { config } = base;
     if (!config.telegram) return;
+    const { startTelegramChat } = await import('./chat/telegram.ts');
     const chat = await startTelegramChat({
       config: config.telegram,
       operations,

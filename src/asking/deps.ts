@@ -16,7 +16,7 @@ export interface OperationsDeps {
   readonly probe: Probe;
   readonly clock: Clock;
   readonly node: string;
-  readonly explain: (text: string) => Omit<WhyAnswer, 'incident'>;
+  readonly explain: (text: string) => Promise<Omit<WhyAnswer, 'incident'>>;
   /** Who runs the flows: this process, another one, or nobody. */
   readonly daemon: () => Promise<{ readonly running: boolean; readonly here: boolean; readonly pid: number | null }>;
   /** Runs `work` as the only acting process of this host, for when no daemon is there. */

@@ -189,7 +189,7 @@ export class Questions {
   async why(textOrId: string): Promise<WhyAnswer> {
     const incident = /^\d+$/.test(textOrId.trim()) ? await this.#d.store.incident(textOrId.trim()) : null;
     const text = incident?.samples.at(-1)?.text ?? textOrId;
-    return { ...this.#d.explain(text), incident: incident && incidentRow(incident) };
+    return { ...(await this.#d.explain(text)), incident: incident && incidentRow(incident) };
   }
 
   async #services(active: readonly Incident[]): Promise<readonly ServiceHealth[]> {

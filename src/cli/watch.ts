@@ -8,6 +8,7 @@ import { redact } from '../core/redact.ts';
 import { createLog, type LogLevel } from '../telemetry/log.ts';
 import type { Sight } from './composition.ts';
 import { type CliContext, type CommonOptions, EXIT, type Exit, load, UsageError } from './context.ts';
+import { giveBack } from './give-back.ts';
 import { sightOf } from './sight.ts';
 
 export interface WatchOptions extends CommonOptions {
@@ -77,6 +78,7 @@ async function monitor(context: CliContext, config: Config, options: WatchOption
     if (options.json) await context.out.json({ event: 'ready', dashboard, gateway, pid: process.pid });
     else await context.out.line(['selfheal ready', ...addresses].join('  '));
     await context.out.flush();
+    void giveBack(context.clock, context.signal);
     await aborted(context.signal);
     log.info('stopping');
   } finally {

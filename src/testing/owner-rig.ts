@@ -163,7 +163,7 @@ export class OwnerRig {
       probe,
       clock,
       node: 'box',
-      explain: scriptedExplanation,
+      explain: async (text) => scriptedExplanation(text),
       daemon: async () => ({ running: true, here: true, pid: 4711 }),
       alone: (work) => work(signal),
       changed,
