@@ -51,6 +51,7 @@ const head = fc.oneof(
   fc.tuple(time, quiet).map(([at, words]) => `${at} INFO [agent] ${words}`),
   quiet.map((words) => `{"level":30,"time":1767607200000,"msg":"${words}"}`),
   quiet.map((words) => `[INFO] user wrote: ${words}`),
+  quiet.map((words) => `[WARN] ${words}:`),
   quiet,
 );
 const loud = fc.constantFrom(
@@ -105,7 +106,7 @@ const part = fc.constantFrom(
 const line = fc
   .tuple(
     carrier,
-    fc.oneof({ weight: 12, arbitrary: head }, { weight: 2, arbitrary: loud }, { weight: 6, arbitrary: part }),
+    fc.oneof({ weight: 40, arbitrary: head }, { weight: 1, arbitrary: loud }, { weight: 6, arbitrary: part }),
     fc.constantFrom('\n', '\n', '\n', '\n', '\r\n', '\u001b[0m\n', '\r', '\n\n'),
   )
   .map((parts) => parts.join(''));
