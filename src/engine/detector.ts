@@ -15,8 +15,10 @@ import { completeFacts, factsPass } from './facts.ts';
 import { fingerprintOf, templateOf } from './fingerprint.ts';
 import { type Framed, Framer } from './framer.ts';
 import { type Match, match, type NearMiss } from './matcher.ts';
-import { type Prefilter, prefilterOf } from './prefilter.ts';
+import { covering, LEVEL_SHAPES, LINE_KEPT, type Prefilter, prefilterOf } from './prefilter.ts';
 import { type Reading, read, type Stream } from './reading.ts';
+import { PAD } from './sampler.ts';
+import { Skimmer } from './skimmer.ts';
 import { compileRules, type MatchRule, needsEveryLine, wordsOf } from './rule-set.ts';
 
 export interface DetectorOptions {
@@ -48,21 +50,19 @@ interface StreamState {
   nextByte: number;
 }
 
-/** Longer lines are read up to here: 64 KiB. */
-const LINE_KEPT = 64 * 1024;
 const MESSAGE_KEPT = 300;
-/** Levels as numbers or letters, which no rule's word can find: pino and bunyan, klog, logcat, Ruby, MongoDB. */
-const LEVEL_SHAPES: readonly RegExp[] = [
-  /"level":\s?[56]0\b/,
-  /^[ef][01]\d[0-3]\d \d/,
-  /^\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} +\d+ +\d+ [ef] /,
-  /^\d{4}-\S{10,24} [ef] [a-z]+ +\[/,
-];
-
+/** A small block is not worth a skimmer's preparations. */
+const SKIMMED_FROM = 8 * 1024;
+const SKIMMED_AT_ONCE = 256 * 1024;
+/** Where the skimmer looks at lines: all detectors take turns. */
+const SPACE = Buffer.from(new ArrayBuffer(SKIMMED_AT_ONCE + 2 * PAD)).fill(0x0a);
+const SPACE_WORDS = new Int32Array(SPACE.buffer);
 /** What is worked out of the rules once, however many texts are looked at. */
 interface Ready {
   readonly rules: readonly MatchRule[];
   readonly prefilter: Prefilter;
+  /** Null when some rule wants to see every line. */
+  readonly skimmer: Skimmer | null;
 }
 
 /** The rules are data that nobody changes: what was worked out of a list of them is good for every detector. */
@@ -76,7 +76,10 @@ function prepare({ rules: given = catalogue, userRules = [] }: DetectorOptions):
 }
 
 function readyOf(rules: readonly MatchRule[]): Ready {
-  return { rules, prefilter: prefilterOf(wordsOf(rules), needsEveryLine(rules) ? [/^/] : LEVEL_SHAPES) };
+  const words = covering(wordsOf(rules));
+  if (needsEveryLine(rules)) return { rules, prefilter: prefilterOf(words, [/^/]), skimmer: null };
+  const prefilter = prefilterOf(words, LEVEL_SHAPES);
+  return { rules, prefilter, skimmer: new Skimmer(words, prefilter) };
 }
 
 export class ErrorDetector {
@@ -208,8 +211,12 @@ export class ErrorDetector {
     const state = this.#state(block);
     state.framer.mark = mark;
     this.#fed.add(state);
-    const text = Buffer.from(block.bytes.buffer, block.bytes.byteOffset, block.bytes.byteLength).toString('latin1');
-    this.#split(state, text, block.startByte);
+    const bytes = Buffer.from(block.bytes.buffer, block.bytes.byteOffset, block.bytes.byteLength);
+    const isOpen = state.rest !== '' || state.cut > 0;
+    const first = isOpen ? bytes.indexOf(0x0a) + 1 : 0;
+    if (first > 0) this.#split(state, bytes.toString('latin1', 0, first), block.startByte);
+    const passed = isOpen && first === 0 ? 0 : this.#skim(state, bytes, first, block.startByte);
+    this.#split(state, bytes.toString('latin1', passed), block.startByte + passed);
     if (block.final) {
       this.#endLine(state);
       state.framer.flush();
@@ -238,6 +245,24 @@ export class ErrorDetector {
     };
     this.#streams.set(block.stream, state);
     return state;
+  }
+
+  /** Passes over the innocent among the whole lines of a large block; returns up to where it came. */
+  #skim(state: StreamState, bytes: Buffer, from: number, startByte: number): number {
+    const { skimmer } = this.#ready;
+    if (!skimmer) return from;
+    let at = from;
+    while (bytes.length - at >= SKIMMED_FROM) {
+      const end = bytes.lastIndexOf(0x0a, Math.min(bytes.length, at + SKIMMED_AT_ONCE) - 1) + 1;
+      if (end <= at) break;
+      bytes.copy(SPACE, PAD, at, end);
+      SPACE.fill(0x0a, PAD + end - at, PAD + end - at + PAD);
+      const lines = { bytes: SPACE, words: SPACE_WORDS, end: PAD + end - at, startByte: startByte + at };
+      state.nextLine += skimmer.skim({ ...lines, startLine: state.nextLine, now: this.#now() }, state.framer);
+      at = end;
+      state.nextByte = startByte + at;
+    }
+    return at;
   }
 
   /** Cuts a block into lines and hands each to the framer, with the answer of the cheap first look. */

@@ -3,7 +3,7 @@
 
 import type { Level, LogRecord, Span } from '../core/record.ts';
 import { atLeast } from './levels.ts';
-import { carried, isCarriedHead, isHead, peel } from './prefixes.ts';
+import { carried, type Carried, isCarriedHead, isHead, peel } from './prefixes.ts';
 import {
   awaitedLast,
   continues,
@@ -24,6 +24,8 @@ export interface Line {
   readonly endByte: number;
   /** The line holds a word that some rule needs. Records without any are dropped unread. */
   readonly hit: boolean;
+  /** What `MARKS` says of its text, where that is known better. */
+  readonly marked?: boolean;
 }
 
 /** A finished record, still as bytes-in-characters. */
@@ -60,6 +62,8 @@ interface Open {
   chars: number;
   skipped: number;
   hit: boolean;
+  /** Holds the beginning of a report that says only at its end what happened. */
+  marked: boolean;
   /** Began with a prefix of its own. */
   readonly head: boolean;
   report: Report | null;
@@ -85,7 +89,9 @@ interface Lane {
   /** Heads seen since it was suspended. */
   cuts: number;
   /** CRI: the pieces of a line so far. */
-  partial: { text: string; number: number; startByte: number; hit: boolean; mark: number } | null;
+  partial: { text: string; number: number; startByte: number; hit: boolean; marked: boolean; mark: number } | null;
+  /** Number of the last line it was given. */
+  seen: number;
 }
 
 const LINES_KEPT = 200;
@@ -99,10 +105,61 @@ const MORE_TAKEN = 4;
 const CUTS_TAKEN = 4;
 /** A record nothing was added to for this many lines of its stream is over, whatever its writer still plans. */
 const IDLE_LINES = 400;
+const SWEEP_LINES = 100;
+/** So many lines back a record that holds nothing of interest is looked for; then it is forgotten. */
+export const LOOK_BACK_LINES = 100;
+/** No such record reaches over a line whose number is a multiple of this: nothing further back ever matters. */
+export const SECTION_LINES = 4_096;
 /** Lines of a kernel's report on a lack of memory. */
 const DUMP_TAKEN = 150;
 const LANES_KEPT = 2_000;
 const ANSI = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g;
+
+/** Words of which each text that `MARKS` matches holds one, lower case. */
+export const MARK_WORDS: readonly string[] = [
+  'traceback (most recent call',
+  'file "',
+  'the above exception was',
+  'during handling of the above',
+  '<--- last few gcs',
+  '<--- js stacktrace',
+  'invoked oom-killer',
+  'oom-kill:constraint',
+  ...['js', 'mjs', 'cjs', 'ts', 'mts', 'cts', 'jsx', 'tsx'].map((ending) => `.${ending}:`),
+];
+/** Where reports begin that go on behind other writers' lines, and say only later what happened. */
+const MARKS =
+  /traceback \(most recent call|file "|the above exception was|during handling of the above|<--- last few gcs|<--- js stacktrace|invoked oom-killer|oom-kill:constraint|\.[cm]?[jt]sx?:\d{1,9}\r?$/i;
+
+function isMarked(line: Line): boolean {
+  return line.marked ?? MARKS.test(line.text);
+}
+
+/** A line, what carried it, and who wrote it. */
+export interface LineParts {
+  /** Without colours. */
+  readonly text: string;
+  readonly carrier: Carried | null;
+  readonly lane: string;
+}
+
+export function lineParts(given: string): LineParts {
+  const text = given.includes('\u001b') ? given.replace(ANSI, '') : given;
+  const carrier = carried(text);
+  return { text, carrier, lane: carrier?.lane ?? '' };
+}
+
+/**
+ * True for a line without anything of interest that begins a record of its own whatever stood before it, as long as
+ * nothing that matters is open: behind it, its lane has forgotten everything else.
+ */
+export function startsAfresh({ text, carrier }: LineParts): boolean {
+  const from = carrier?.from ?? 0;
+  return !carrier?.partial && isHead(text, from) && !JOINS_UNSEEN.test(from === 0 ? text : text.slice(from));
+}
+
+/** Heads that a report without anything of interest may take in. */
+const JOINS_UNSEEN = /^\s*(?:error|fatal|hint|warning|timeout|herror|gaierror): /;
 
 export class Framer {
   readonly #lanes = new Map<string, Lane>();
@@ -113,6 +170,8 @@ export class Framer {
   readonly #pending = new Set<Open>();
   /** Lanes with a line of which more parts are to come. */
   readonly #cut = new Set<Lane>();
+  /** Names of the lanes that have something open that matters. */
+  readonly #busy = new Set<string>();
   #order = 0;
   #sweepAt = 0;
   /** Set by the caller before it pushes: `openSince` gives it back. */
@@ -120,12 +179,44 @@ export class Framer {
 
   /** Takes one line; `now` is the caller's clock, used only by `flush`. */
   push(line: Line, now: number): void {
-    if (line.number >= this.#sweepAt) this.#sweep(line.number);
-    const text = line.text.includes('\u001b') ? line.text.replace(ANSI, '') : line.text;
-    const carrier = carried(text);
-    const lane = this.#lane(carrier?.lane ?? '');
-    if (carrier?.partial || (lane.partial && carrier)) return this.#partial(lane, carrier, text, line, now);
-    this.#place(lane, carrier?.lane ?? '', text, carrier?.from ?? 0, line, now, null);
+    this.#push(line, lineParts(line.text), now);
+  }
+
+  /** Takes an innocent line if its writer has a record open that it may belong to. Others may be passed over. */
+  offer(line: Line, now: number): void {
+    this.reach(line.number);
+    const parts = lineParts(line.text);
+    if (this.#busy.has(parts.lane)) this.#push(line, parts, now);
+  }
+
+  /** True while some writer has a record open to which the next line may belong, and which matters. */
+  get busy(): boolean {
+    return this.#busy.size > 0;
+  }
+
+  /** Number of the last line of a lane that was given; 0 when nothing of it is remembered. */
+  seen(lane: string): number {
+    return this.#lanes.get(lane)?.seen ?? 0;
+  }
+
+  /** Lines up to this one have been passed over or given: what was silent for too long is over. */
+  reach(number: number): void {
+    if (number >= this.#sweepAt) this.#sweep(number);
+  }
+
+  #push(line: Line, { text, carrier, lane: name }: LineParts, now: number): void {
+    this.reach(line.number);
+    const lane = this.#lane(name);
+    this.#forget(lane, line.number);
+    lane.seen = line.number;
+    if (carrier?.partial || (lane.partial && carrier)) this.#partial(lane, carrier, text, line, now);
+    else this.#place(lane, name, text, carrier?.from ?? 0, line, now, null);
+    this.#note(name, lane);
+  }
+
+  #note(name: string, { current, suspended, partial }: Lane): void {
+    if ((current && matters(current)) || suspended || partial) this.#busy.add(name);
+    else this.#busy.delete(name);
   }
 
   /** Takes a record that its source has parsed already. Lines of one writer still join. */
@@ -147,9 +238,10 @@ export class Framer {
 
   /** Ends open records: all, or those nothing was added to since `olderThan` (caller's clock). */
   flush(olderThan = Number.POSITIVE_INFINITY): void {
-    for (const lane of this.#lanes.values()) {
+    for (const [name, lane] of this.#lanes) {
       if (lane.suspended && lane.suspended.touchedAt <= olderThan) this.#close(lane.suspended, lane);
       if (lane.current && lane.current.touchedAt <= olderThan) this.#close(lane.current, lane);
+      this.#note(name, lane);
     }
     this.#release();
   }
@@ -318,7 +410,8 @@ export class Framer {
       report.indent = inner.length - inner.trimStart().length;
     const open: Open = {
       lane: name,
-      order: this.#order++,
+      // Lines may be given late, when another lane has gone on.
+      order: event ? this.#order++ : line.number,
       lines: [text],
       from: [from],
       firstLine: line.number,
@@ -328,6 +421,7 @@ export class Framer {
       chars: text.length,
       skipped: 0,
       hit: line.hit,
+      marked: isMarked(line),
       head,
       report,
       reportAt: report ? 0 : -1,
@@ -342,7 +436,7 @@ export class Framer {
       mark: this.mark,
     };
     lane.current = open;
-    if (open.hit || mayBeCut(report)) this.#pending.add(open);
+    if (matters(open)) this.#pending.add(open);
   }
 
   #add(open: Open, text: string, from: number, line: Line, now: number): void {
@@ -352,10 +446,9 @@ export class Framer {
     open.lastLine = line.number;
     open.endByte = line.endByte;
     open.touchedAt = now;
-    if (line.hit && !open.hit) {
-      open.hit = true;
-      this.#pending.add(open);
-    }
+    if (line.hit) open.hit = true;
+    else if (!matters(open) && open.report && isMarked(line)) open.marked = true;
+    if (matters(open)) this.#pending.add(open);
   }
 
   /** The beginning and the end of a long report are kept: both say what happened. */
@@ -376,7 +469,8 @@ export class Framer {
   #setAside(lane: Lane, open: Open): void {
     lane.current = null;
     if (lane.suspended && ++lane.cuts > CUTS_TAKEN) this.#close(lane.suspended, lane);
-    const mayGoOn = mayBeCut(open.report) || (open.hit && open.head && announces(open.lines[0] ?? ''));
+    const mayGoOn =
+      matters(open) && (mayBeCut(open.report) || (open.hit && open.head && announces(open.lines[0] ?? '')));
     if (!mayGoOn) return this.#close(open, lane);
     if (lane.suspended) this.#close(lane.suspended, lane);
     lane.suspended = open;
@@ -404,19 +498,33 @@ export class Framer {
 
   /** Ends what has been silent for hundreds of lines, by line numbers only, so that block sizes cannot matter. */
   #sweep(number: number): void {
-    this.#sweepAt = number + 100 - (number % 100);
+    const now = number - (number % SWEEP_LINES);
+    this.#sweepAt = now + SWEEP_LINES;
     for (const [name, lane] of this.#lanes) {
       for (const open of [lane.suspended, lane.current])
-        if (open && number - open.lastLine > IDLE_LINES) this.#close(open, lane);
+        if (open && now - open.lastLine > IDLE_LINES) this.#close(open, lane);
+      this.#note(name, lane);
       if (!lane.current && !lane.suspended && !lane.partial) this.#lanes.delete(name);
     }
+  }
+
+  /**
+   * Lets go of what holds nothing of interest once it is too old to matter. So what a line becomes is decided by few
+   * lines before it, and whoever passes over lines knows how far to look back.
+   */
+  #forget(lane: Lane, number: number): void {
+    const { current, partial } = lane;
+    if (current && !matters(current) && isForgotten(current.firstLine, current.lastLine, number)) lane.current = null;
+    if (!partial || partial.hit || !isForgotten(partial.number, partial.number, number)) return;
+    lane.partial = null;
+    this.#cut.delete(lane);
   }
 
   #lane(name: string): Lane {
     const known = this.#lanes.get(name);
     if (known) return known;
     if (this.#lanes.size >= LANES_KEPT) this.#dropOldest();
-    const lane: Lane = { current: null, suspended: null, cuts: 0, partial: null };
+    const lane: Lane = { current: null, suspended: null, cuts: 0, partial: null, seen: 0 };
     this.#lanes.set(name, lane);
     return lane;
   }
@@ -426,6 +534,7 @@ export class Framer {
       if (lane.suspended) this.#close(lane.suspended, lane);
       if (lane.current) this.#close(lane.current, lane);
       this.#cut.delete(lane);
+      this.#busy.delete(name);
       this.#lanes.delete(name);
       return;
     }
@@ -439,12 +548,14 @@ export class Framer {
       number: line.number,
       startByte: line.startByte,
       hit: false,
+      marked: false,
       mark: this.mark,
     };
     const joined = {
       ...whole,
       text: whole.text.length < CHARS_KEPT ? whole.text + text.slice(from) : whole.text,
       hit: whole.hit || line.hit,
+      marked: whole.marked || isMarked(line),
     };
     lane.partial = carrier?.partial ? joined : null;
     if (carrier?.partial) return void this.#cut.add(lane);
@@ -453,6 +564,7 @@ export class Framer {
       ...line,
       text: joined.text,
       hit: joined.hit,
+      marked: joined.marked,
       number: joined.number,
       startByte: joined.startByte,
     };
@@ -460,6 +572,16 @@ export class Framer {
     const open = lane.current;
     if (open) open.lastLine = line.number;
   }
+}
+
+/** Worth following: something in it is of interest, or must be expected to come. */
+function matters(open: Open): boolean {
+  return open.hit || open.marked;
+}
+
+/** Records without anything of interest do not reach further than this. */
+function isForgotten(first: number, last: number, number: number): boolean {
+  return number - last > LOOK_BACK_LINES || Math.floor(first / SECTION_LINES) !== Math.floor(number / SECTION_LINES);
 }
 
 /** Heads that say "what follows is the report": they end in a colon, or name a program that failed. */

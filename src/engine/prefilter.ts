@@ -3,6 +3,24 @@
 
 import { bare, WordFinder } from './word-finder.ts';
 
+/** Longer lines are read up to here: 64 KiB. */
+export const LINE_KEPT = 64 * 1024;
+
+/** Levels as numbers or letters, which no rule's word can find: pino and bunyan, klog, logcat, Ruby, MongoDB. */
+export const LEVEL_SHAPES: readonly RegExp[] = [
+  /"level": ?[56]0\b/i,
+  /^[ef][01]\d[0-3]\d \d/im,
+  /^\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} +\d+ +\d+ [ef] /im,
+  /^\d{4}-\S{10,24} [ef] [a-z]+ +\[/im,
+];
+/** Words of which each text that such a shape matches holds one. Before its first line stands a line end. */
+export const LEVEL_SHAPE_WORDS: readonly string[] = [
+  ...['5', '6'].flatMap((digit) => [`"level":${digit}`, `"level": ${digit}`]),
+  ...['\n', '\r'].flatMap((end) => ['e0', 'e1', 'f0', 'f1'].map((letter) => `${end}${letter}`)),
+  ' e ',
+  ' f ',
+];
+
 /** Finds the next place at or after `from` that makes its line worth reading; null when none does. */
 export interface Prefilter {
   next(text: string, from: number): { readonly at: number; readonly end: number } | null;

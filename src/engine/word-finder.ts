@@ -157,7 +157,7 @@ function statesOf(words: readonly string[]): number {
 }
 
 /** What a regular expression without `u` calls a word character. Beyond the end of a text stands none. */
-function isLetter(code: number): boolean {
+export function isLetter(code: number): boolean {
   return (
     (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) || code === 0x5f || (code >= 0x61 && code <= 0x7a)
   );
@@ -167,8 +167,16 @@ function isLetter(code: number): boolean {
 function isFree(text: string, before: number): boolean {
   const code = text.charCodeAt(before);
   if (!isLetter(code) || code === COLOUR_END) return true;
-  return text.charCodeAt(before - 1) === BACKSLASH || text.startsWith('\\u', before - 5);
+  return text.charCodeAt(before - 1) === BACKSLASH || (before >= 5 && text.startsWith('\\u', before - 5));
+}
+
+/** The same for bytes. */
+export function isFreeByte(bytes: Uint8Array, before: number): boolean {
+  const code = bytes[before] as number;
+  if (!isLetter(code) || code === COLOUR_END) return true;
+  return bytes[before - 1] === BACKSLASH || (bytes[before - 5] === BACKSLASH && bytes[before - 4] === LETTER_U);
 }
 
 const COLOUR_END = 0x6d;
+const LETTER_U = 0x75;
 const BACKSLASH = 0x5c;
