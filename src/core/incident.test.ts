@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { sampleIncident } from '../testing/samples.ts';
-import { advance, ATTEMPT_HORIZON_MS, canAdvance, type Incident, type IncidentEvent } from './incident.ts';
+import {
+  advance,
+  ATTEMPT_HORIZON_MS,
+  canAdvance,
+  type Incident,
+  type IncidentEvent,
+  quietNeededMs,
+} from './incident.ts';
 import type { Outcome } from './outcome.ts';
 
 const outcome = (kind: Outcome['kind'], at = 10): Outcome => ({ kind, reason: kind, evidence: [], at, plan: '1-1' });
@@ -64,6 +71,60 @@ it('takes no facts from a text that may be an imitation, and is no longer truste
   expect(advance(imitated, { ...event, facts: { module: 'yaml' }, trusted: true })).toMatchObject({
     facts: { module: 'yaml' },
     trusted: true,
+  });
+});
+
+describe('a problem that comes and goes', () => {
+  const seenAt = (at: number): IncidentEvent => ({
+    kind: 'seen',
+    at,
+    times: 1,
+    severity: 'low',
+    facts: {},
+    trusted: true,
+    sample: null,
+    symptom: null,
+  });
+  const over = (at: number): IncidentEvent => ({
+    kind: 'cleared',
+    at,
+    by: 'itself',
+    reason: 'it stayed away',
+    cause: null,
+    outcome: null,
+  });
+  const flapped = (times: number, everyMs: number): Incident => {
+    let incident = sampleIncident({ firstSeen: 0, lastSeen: 0 });
+    for (let i = 1; i <= times; i++) {
+      incident = advance(incident, over(i * everyMs - 1)) as Incident;
+      incident = advance(incident, seenAt(i * everyMs)) as Incident;
+    }
+    return incident;
+  };
+
+  it('has to stay away twice as long for each time it came back within a day, and never more than 32 times as long', () => {
+    fc.assert(
+      fc.property(fc.nat(40), fc.integer({ min: 1, max: 1_000 }), (times, base) => {
+        const incident = flapped(times, 60_000);
+        expect(quietNeededMs(incident, base)).toBe(base * 2 ** Math.min(times, 5));
+        expect(incident.comebacks?.length ?? 0).toBeLessThanOrEqual(5);
+        expect(incident.count).toBe(sampleIncident().count + times);
+      }),
+    );
+  });
+
+  it('is as good as new when its comebacks are more than a day old', () => {
+    expect(quietNeededMs(flapped(9, 25 * 3_600_000), 10)).toBe(20);
+  });
+
+  it('is not blamed for being seen again while it is open', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(1_000), { maxLength: 30 }), (times) => {
+        let incident: Incident = sampleIncident();
+        for (const at of times) incident = advance(incident, seenAt(at)) as Incident;
+        expect(incident.comebacks).toBeUndefined();
+      }),
+    );
   });
 });
 

@@ -60,6 +60,8 @@ export interface Incident {
   readonly causedBy: string | null;
   /** What this problem has brought about on the same service, e.g. `service_crash`. */
   readonly symptoms: readonly ErrorType[];
+  /** When it came back after it had been resolved, epoch milliseconds, within the last day. Absent: never. */
+  readonly comebacks?: readonly number[];
   /** Grows with each stored change; writers compare and swap on it. */
   readonly revision: number;
 }
@@ -166,6 +168,19 @@ const SAMPLES_KEPT = 5;
 
 /** A problem that stayed away this long starts with fresh attempts: six hours. */
 export const ATTEMPT_HORIZON_MS = 6 * 3_600_000;
+
+/** Comebacks count for a day, and no more than five of them: what then stays away has to stay away 32 times as long. */
+const FLAP_WINDOW_MS = 24 * 3_600_000;
+const FLAPS_KEPT = 5;
+
+/**
+ * How long a problem must stay away before it counts as over by itself, in milliseconds: `baseMs`, doubled for each time
+ * it came back within a day. A problem that opens and resolves over and over is one that is still there.
+ */
+export function quietNeededMs({ comebacks, lastSeen }: Incident, baseMs: number): number {
+  const recent = (comebacks ?? []).filter((at) => lastSeen - at < FLAP_WINDOW_MS);
+  return baseMs * 2 ** Math.min(recent.length, FLAPS_KEPT);
+}
 
 /** What a person was called for is looked at anew when it still happens a day later: the world may have changed. */
 export const LOOK_AGAIN_MS = 24 * 3_600_000;
@@ -299,6 +314,9 @@ function seen(incident: Incident, event: Extract<IncidentEvent, { kind: 'seen' }
     state: { name: 'open', notBefore: event.at },
     attempts: event.at - incident.state.at > ATTEMPT_HORIZON_MS ? 0 : incident.attempts,
     reason: 'it came back',
+    comebacks: [...(incident.comebacks ?? []).filter((at) => event.at - at < FLAP_WINDOW_MS), event.at].slice(
+      -FLAPS_KEPT,
+    ),
   };
 }
 

@@ -473,9 +473,12 @@ const SURE = 0.93;
 function areTwo(head: Match, trace: Match): boolean {
   if (head.rule.type === trace.rule.type || trace.confidence < SURE_TRACE || trace.said.role !== 'exception')
     return false;
+  // A program that cannot reach its database names the peer above and the reason below.
+  if (head.rule.type === 'database_error' && REASONS.has(trace.rule.type)) return false;
   return head.confidence >= SURE || (head.rule.type === 'unknown' && head.confidence > GENERAL);
 }
 
+const REASONS = new Set<ErrorType>(['api_error', 'timeout', 'auth_error', 'permission_error']);
 /** A trace names its class: wording weighs less there than in a message. */
 const SURE_TRACE = 0.88;
 /** What says only that something failed is no surer than this. */

@@ -34,6 +34,7 @@ export function completeFacts(type: ErrorType, matched: Loose, said: Utterance, 
     put('exitCode', firstOf(texts, exitCodeIn));
     put('signal', firstOf(texts, signalIn));
   }
+  if (type === 'config_error' || type === 'auth_error') put('env', firstOf(texts, envIn));
   if (typeof facts.module === 'string') facts.module = unescaped(facts.module);
   return clean(facts);
 }
@@ -160,6 +161,15 @@ function statusIn(text: string): number | null {
     if (match && value >= 400 && (found === null || match.index < found.at)) found = { at: match.index, value };
   }
   return found?.value ?? null;
+}
+
+/** A variable of the environment, where the text calls it one. */
+function envIn(text: string): string | null {
+  const match =
+    /\b([A-Z][A-Z0-9]*_[A-Z0-9_]{1,60})['"`]? env(?:ironment)?\b|\benv(?:ironment)? var(?:iable)?s? ['"`(]?([A-Z][A-Z0-9]*_[A-Z0-9_]{1,60})\b/.exec(
+      text,
+    );
+  return match?.[1] ?? match?.[2] ?? null;
 }
 
 /** A process the text itself names. */

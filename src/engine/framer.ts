@@ -611,7 +611,8 @@ function leads(open: Open): boolean {
 /** How a tool complains on a terminal: its name, and that something failed. */
 const COMPLAINT =
   /^(?:\S{1,60}: )?(?:[A-Z][\w-]{1,20} )?(?:(?:[Ff]atal|[Ii]nternal|[Uu]nexpected|[Uu]nhandled) )?(?:ERROR\b|FATAL\b|[Ee]rror\b|[Ff]atal\b|[Ff]ail(?:ed|ure)\b|[Cc]annot\b|[Cc]an't\b|[Uu]nable\b|[Cc]ould ?n(?:o|')t\b)/;
-const EXCEPTION = /^(?:[A-Za-z_$][\w$]*(?:\.|::|\\))*[A-Za-z_$][\w$]*(?:Error|Exception)\b/;
+const EXCEPTION =
+  /^(?:[A-Za-z_$][\w$]*(?:\.|::|\\))*[A-Za-z_$][\w$]*(?:Error|Exception)\b|^(?:[a-z_]\w*\.){1,6}[A-Z]\w*: /;
 /** Prompts, lists and progress are not about the line above. */
 const NOT_MORE = /^(?:[$#>%*+•✓✔-] ?|\d{1,3}[.)%] |\S{1,40}[$#>] |https?:|(?:INFO|DEBUG|npm|pip|git)\b|\S+: OK\b)/;
 
@@ -695,7 +696,9 @@ function isUnitResult(open: Open, inner: string): boolean {
 function isPipResult(open: Open, inner: string): boolean {
   return (
     /^ERROR: (?:No matching distribution found|Failed to build|ResolutionImpossible|Could not build)/.test(inner) &&
-    /^\s*ERROR: (?:Could not find a version|Cannot install|Failed building|Failed to build)/.test(open.lines[0] ?? '')
+    /^\s*(?:ERROR|error): (?:Could not find a version|Cannot install|Failed building|Failed to build)/.test(
+      open.lines[0] ?? '',
+    )
   );
 }
 

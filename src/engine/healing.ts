@@ -11,6 +11,7 @@ import {
   type IncidentEvent,
   type IncidentState,
   type IncidentStateName,
+  quietNeededMs,
 } from '../core/incident.ts';
 import type { Evidence, Outcome } from '../core/outcome.ts';
 import type { Plan } from '../core/plan.ts';
@@ -226,7 +227,7 @@ export class Healing {
 
   async #waitItOut(incident: Incident, reason: string): Promise<void> {
     const now = this.#deps.clock.now();
-    const over = incident.lastSeen + OVER_AFTER_MS;
+    const over = incident.lastSeen + quietNeededMs(incident, OVER_AFTER_MS);
     if (now < over) return this.#postpone(incident, over, reason);
     await this.#change(
       incident.id,

@@ -261,6 +261,8 @@ const AMBIGUOUS = /^(?:http|config|note|success|fine|finer|silly|fail|failure|lo
 function readsAsLevel(c: Cursor, whole: string, word: string): boolean {
   // At the very beginning it is the class that JavaScript throws.
   if (c.pos === 0 && whole === 'Error:') return false;
+  // Go's servers begin so.
+  if (/^http$/i.test(word) && whole.endsWith(':')) return false;
   if (AMBIGUOUS.test(word) && !/^\[.*\]$/.test(whole)) return word !== word.toUpperCase() && whole.endsWith(':');
   if (/[\]>)|:]$/.test(whole) || /^[<[(|]/.test(whole))
     return !(c.level !== undefined && word === word.toLowerCase() && whole.endsWith(':'));

@@ -177,9 +177,9 @@ function utterancesOf(
 
 /** What a program writes before an error when it has no levels. */
 const MARK =
-  /^(?:(?:❌|✗|✖|✘|⨯|×|🔴|💥|🚨|│)\uFE0F?\s*)?(?:\[[\w@/ -]{1,30}\] )?(?:\S{1,40}: )?(?:(?:Internal|Unexpected|Unhandled|CMake|make|npm|Request|Server|Runtime|Build|Compile) )?(?:fatal|error|critical|panic|abort(?:ed)?|uncaught|unhandled|failed|ERROR|FATAL|\w*ERR!|Fatal error|Parse error|Traceback)\b(?!\s*(?:=|:?\s*(?:0|none|no)\b))[^=]|^(?:\(\s?!\s?\)|<b>(?:Warning|Fatal error|Parse error|Notice)<\/b>)/i;
+  /^(?:(?:❌|✗|✖|✘|⨯|×|🔴|💥|🚨|│)\uFE0F?\s*)?(?:\[ERROR\] |\[[\w@/ -]{1,30}\] )?(?:\S{1,40}: )?(?:(?:Internal|Unexpected|Unhandled|CMake|make|npm|Request|Server|Runtime|Build|Compile) )?(?:fatal|error|failure|critical|panic|abort(?:ed)?|uncaught|unhandled|failed|ERROR|FATAL|\w*ERR!|Fatal error|Parse error|Traceback)\b(?!\s*(?:=|:?\s*(?:0|none|no)\b))[^=]|^(?:\(\s?!\s?\)|<b>(?:Warning|Fatal error|Parse error|Notice)<\/b>)/i;
 const LISTING =
-  /^\s*(?:[-*•·▪◦] |\d{1,3}[.)] |#{1,6} |> |\/\/|\/\*|<!--|✅|☑|✓|✔|(?:commit )?[0-9a-f]{7,40}:? (?:HEAD@|\(|[A-Za-z]+(?:\(|:))|\|(?: |--)|[├└ª]|│(?! Error: )|import '|# )|^\S{1,200}(?:::\S{1,200})? (?:PASSED|PASS|SKIPPED|XFAIL|ok)\b|^(?:PASS|ok \d{1,5}) /;
+  /^\s*(?:[-*•·▪◦] |\d{1,3}[.)] |#{1,6} |> |\/\/|\/\*|<!--|✅|☑|✓|✔|(?:commit )?[0-9a-f]{7,40}:? (?:HEAD@|\(|[A-Za-z]+(?:\(|:))|\|(?: |--)|[├└ª]|│(?! Error: )|import '|# )|^\S{1,200}(?:::\S{1,200})? (?:PASSED|PASS|SKIPPED|XFAIL|ok)\b|\.{3} ok$|^(?:\.{0,2}\/)?[\w@./-]{1,200}\.\w{1,5}[:-]\d{1,6}[:-]\s.{0,300}[;{})]$|^(?:PASS|ok \d{1,5}) /;
 
 function voiceOf(record: LogRecord, message: string, utterances: readonly Utterance[]): Voice {
   const framed = (record.trace?.frames.length ?? 0) > 0;
@@ -192,12 +192,17 @@ function voiceOf(record: LogRecord, message: string, utterances: readonly Uttera
   return 'plain';
 }
 
+/** A quotation has ten characters or more, quotes and all. */
+const SAID_LENGTH = 10;
+
 /** Text in quotes is what somebody else said, unless the program names it as its error or it is a protocol's answer. */
 export function withoutQuotes(text: string): string {
   return text.replace(
-    /(\b(?:error|err|reason|cause|exception|failure|message|stderr)\s?[=:]\s?|[:(]\s?)?("(?:[^"\\\n]|\\.){8,}("|$)|“[^”]{8,}”|`[^`'\n]{8,}`)/gi,
+    /(\b(?:error|err|reason|cause|exception|failure|message|stderr)\s?[=:]\s?|[:(]\s?)?("(?:[^"\\\n]|\\.)*("|$)|“[^”]{8,}”|`[^`'\n]{8,}`)/gi,
     (match, key: string | undefined, quoted: string) => {
       if (/^"(?:HTTP\/|[A-Z]+ \S+ HTTP\/)/.test(quoted)) return quoted.startsWith('"HTTP') ? match : `${key ?? ''}""`;
+      // A short word, and a quote that is none, are skipped as a whole: what stands behind them is not quoted.
+      if (quoted.length < SAID_LENGTH) return match;
       // A name alone is what the program tells of, not what somebody said.
       return (key && /[=]/.test(key)) || isName(quoted) ? match : `${key ?? ''}""`;
     },

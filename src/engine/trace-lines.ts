@@ -58,7 +58,7 @@ const GIT_CHILD =
   /^(?:fatal|error): (?:fetch-pack|index-pack|early EOF|protocol error|[Tt]he remote end|Could not read from|unpack|failed to push|could not apply)/;
 const NPM_OPENS = /^npm (?:ERR!|error)/;
 const NPM_LOG = /^\d{1,6} error /;
-const SPRING_OPENS = /^\*{5,}$|^APPLICATION FAILED TO START/;
+const SPRING_OPENS = /^\*{5,}$|^APPLICATION FAILED TO START|^FAILURE: Build (?:failed|completed)/;
 const JSON_OPENS = /^[{[]$/;
 /** `file.ts(3,1): error TS...`, `file.c:3:1: error: ...`, `ERROR in ./src`: the lines below may be indented, or framed. */
 const COMPILER =
@@ -171,7 +171,7 @@ function isWhite(text: string, length: number): boolean {
 
 /** Sections with blank lines between them; the paragraph under `Action:` is the last. */
 function spring(state: Report, text: string): boolean {
-  if (text.startsWith('Action:')) state.depth = 1;
+  if (text.startsWith('Action:') || text.startsWith('* Try:')) state.depth = 1;
   else if (state.depth === 1) state.depth = 2;
   return true;
 }

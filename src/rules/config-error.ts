@@ -49,6 +49,18 @@ export default defineRules(
         because: 'a name in capitals with a line below is a variable',
       },
       {
+        match:
+          /[Ee]nvironment variables? (?:not (?:found|set|defined)|missing|undefined|required):? ['"`]?(?<env>[A-Z][A-Z0-9_]{2,60})\b/,
+        confidence: 0.96,
+        because: 'Prisma and others',
+      },
+      {
+        match:
+          /Error: (?:INSTALLATION|UPGRADE) FAILED: |values don't meet the specifications of the schema|Compose file '[^'\n]{1,200}' is invalid|contains an invalid type, it should be/,
+        confidence: 0.95,
+        because: 'Helm and compose',
+      },
+      {
         match: /(?<env>[A-Za-z_]\w{1,60}): (?:parameter (?:null or not set|not set)|unbound variable)/,
         confidence: 0.95,
         because: 'shells with set -u',

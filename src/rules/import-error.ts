@@ -192,6 +192,21 @@ export default defineRules(
         because: 'Perl',
       },
       {
+        match:
+          /Could not find (?<package>[\w.-]{1,80}:[\w.-]{1,80}):[\w.-]{1,40}|Could not resolve all (?:files|dependencies|artifacts|task dependencies) for|Failed to collect dependencies at/,
+        confidence: 0.95,
+        fixable: false,
+        because: 'Gradle and Maven',
+      },
+      {
+        match:
+          /^(?:-?(?:ba|da|z|k|c)?sh|\/bin\/\w{2,5}|\S{1,200}\.sh|\S{1,80}): (?:(?:line )?\d{1,6}: )?(?<path>[\w.+@/-]{1,120}): (?:command )?not found$|command not found: (?<path2>[\w.+@/-]{1,120})$|'(?<path3>[\w.+-]{1,80})' is not recognized as an internal or external command|exec: "(?<path4>[\w.+/-]{1,120})": executable file not found in \$PATH/,
+        facts: { path: 'executable', path2: 'executable', path3: 'executable', path4: 'executable' },
+        confidence: 0.93,
+        fixable: false,
+        because: 'shells, cmd.exe and container runtimes: the program is not installed',
+      },
+      {
         match: /there is no package called [‘'](?<package>[\w.]+)[’']|module '(?<module>[\w.]+)' not found:/,
         confidence: 0.94,
         fixable: false,

@@ -46,7 +46,7 @@ export default defineRules({
       because: 'usual wording',
     },
   ],
-  never: [/another postmaster|[Pp]ermission denied|EADDRNOTAVAIL|not permitted/],
+  never: [/lock file "[^"\n]{1,200}" already exists|[Pp]ermission denied|EADDRNOTAVAIL|not permitted/],
   matches: [
     { text: 'Error: listen EADDRINUSE: address already in use :::3000', facts: { port: 3000 } },
     { text: '2026-01-05 10:00:00,123 ERROR [agent] OSError: [Errno 98] Address already in use' },

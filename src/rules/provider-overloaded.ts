@@ -24,7 +24,7 @@ export default defineRules({
     },
     {
       match:
-        /\b(?:model|engine|server|service|provider|system|api|upstream)s? (?:\S{1,60} )?(?:is|are|was) (?:currently |temporarily |now )?(?:overloaded|over capacity|at (?:full )?capacity)|experiencing (?:high|heavy|unusually high|extremely high) (?:demand|load|traffic|volume)|currently overloaded|that model is currently|ServerOverloaded\w*|OverloadedError|server_overloaded|engine_overloaded|model_overloaded|ModelOverloaded\w*/i,
+        /\b(?:model|engine|server|service|provider|system|api|upstream)s? (?:\S{1,60} )?(?:is|are|was) (?:currently |temporarily |now )?(?:overloaded|over capacity|at (?:full )?capacity)|experiencing (?:high|heavy|unusually high|extremely high) (?:demand|load|traffic|volume)|currently overloaded|\b(?:is|are) currently (?:over|at) capacity|that model is currently|ServerOverloaded\w*|OverloadedError|server_overloaded|engine_overloaded|model_overloaded|ModelOverloaded\w*/i,
       level: 'info',
       confidence: 0.955,
       because: 'wording of model providers',

@@ -23,7 +23,7 @@ export default defineRules({
     },
     {
       match:
-        /credit balance is too low|insufficient (?:account )?(?:balance|credits?|funds)\b|requires more credits|(?:run|ran|are|is) out of (?:credits|funds|tokens for)|no (?:credits|balance) (?:left|remaining)|not enough (?:credits|balance)|add more credits|exceeded your monthly included credits/i,
+        /credit balance is too low|insufficient (?:account )?(?:balance|credits?|funds)\b|requires more credits|(?:run|ran|are|is) out of (?:credits|funds|tokens for|searches|requests|quota|balance)|balance (?:is )?(?:insufficient|too low|exhausted)|no (?:credits|balance) (?:left|remaining)|not enough (?:credits|balance)|add more credits|exceeded your monthly included credits/i,
       confidence: 0.97,
       because: 'Anthropic, DeepSeek, OpenRouter, Hugging Face and resellers',
     },

@@ -28,6 +28,11 @@ export default defineRules({
       confidence: 0.93,
       because: 'status line of RFC 6585, section 4',
     },
+    {
+      match: /[Qq]uota exceeded[^\n]{0,160}\bper (?:minute|second|100 seconds)\b|\bRATELIMIT\b|[Tt]ake a break for \d/,
+      confidence: 0.97,
+      because: 'Google APIs and Reddit: a quota for a minute comes back by itself',
+    },
     { match: /\((?:HTTP )?(?<status>429)\)/, confidence: 0.85, because: 'a status in brackets behind a message' },
     {
       match: /"HTTP\/\d(?:\.\d)? (?<status>429)[ "]|HTTP\/\d(?:\.\d)?"? (?<status2>429) (?:Too|\d|-|")/,

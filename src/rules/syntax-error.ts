@@ -42,7 +42,7 @@ export default defineRules({
     },
     {
       match:
-        /× (?:Unexpected (?:token|eof|character)|Expected ['"`,;({]|Unterminated|Expression expected)|\bSyntax Error(?:$| while loading)|unable to read either as JSON nor YAML/,
+        /× (?:Unexpected (?:token|eof|character)|Expected ['"`,;({]|Unterminated|Expression expected)|Expected "[^"\n]{1,20}" but found|\bSyntax Error(?:$| while loading)|unable to read either as JSON nor YAML/,
       confidence: 0.93,
       because: 'SWC, Turbopack and Ansible',
     },

@@ -30,7 +30,7 @@ export default defineRules({
     },
     {
       match:
-        /\btimed[ -]out (?:after|waiting|while|during|when|in|on|from|to|trying|at|with|without|connecting|reading)\b|\btimeout (?:after|while|waiting|occurred|expired|during|exceeded|error|reached|connecting|reading|awaiting|of \d+ ?m?s(?:ec\w*)? exceeded|\(\d+)|\b(?:i\/o|connect|read|idle|handshake|request|inactivity|response|header|socket) timeout\b|\b(?:within|exceeded(?: the)?|hit(?: the)?|reached(?: the)?) (?:\S{1,20} )?(?:timeout|time limit|deadline)\b|: timed? ?out\.?$|timed out\.?(?: \(|$|;|,)|aborted due to timeout|did not (?:respond|answer|complete|finish|start|become ready|exit) (?:in time|within)|took too long|no response (?:from \S{1,120} )?(?:within|after|in) \d/i,
+        /\btimed[ -]out (?:after|waiting|while|during|when|in|on|from|to|trying|at|with|without|connecting|reading|resolving|fetching|loading|sending)\b|\btimeout (?:after|while|waiting|occurred|expired|during|exceeded|error|reached|connecting|reading|awaiting|of \d+ ?m?s(?:ec\w*)? exceeded|\(\d+)|\b(?:i\/o|connect|read|idle|handshake|request|inactivity|response|header|socket) timeout\b|\b(?:within|exceeded(?: the)?|hit(?: the)?|reached(?: the)?) (?:\S{1,20} )?(?:timeout|time limit|deadline)\b|: timed? ?out\.?$|timed out\.?(?: \(|$|;|,)|aborted due to timeout|did not (?:respond|answer|complete|finish|start|become ready|exit) (?:in time|within)|took too long|no response (?:from \S{1,120} )?(?:within|after|in) \d/i,
       confidence: 0.885,
       because: 'usual wording',
     },
