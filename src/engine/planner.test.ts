@@ -8,7 +8,7 @@ import type { Outcome } from '../core/outcome.ts';
 import { hashedText, type Plan, type Step } from '../core/plan.ts';
 import { later, notApplicable, propose, refuse, type Diagnosis, type Fix, type Proposal } from '../fixes/contract.ts';
 import type { Probe } from '../host/contract.ts';
-import { VALUE_KEYS, type LedgerRow, type Store } from '../store/contract.ts';
+import { VALUE_KEYS, type JournalEntry, type LedgerRow, type Store } from '../store/contract.ts';
 import { ManualClock, sampleIncident } from '../testing/samples.ts';
 import { type ConsiderOptions, Planner } from './planner.ts';
 
@@ -109,6 +109,8 @@ interface Host {
   readonly incidents?: readonly Incident[];
   readonly ledger?: readonly LedgerRow[];
   readonly plans?: readonly Plan[];
+  /** Of every plan. */
+  readonly journal?: readonly JournalEntry[];
   readonly values?: Readonly<Record<string, unknown>>;
   readonly pauseFile?: 'absent' | 'file' | 'denied';
   readonly state?: { readonly running: boolean; readonly stoppedOnPurpose: boolean };
@@ -133,6 +135,7 @@ function plannerOn(host: Host): Planner {
           (fix === undefined || row.fix === fix) &&
           (since === undefined || row.outcome.at >= since),
       ),
+    journal: async () => host.journal ?? [],
     plan: async (id) => plans.find((one) => one.id === id) ?? null,
     plansOf: async (incident) => plans.filter((one) => one.incident === incident),
   };
@@ -473,6 +476,29 @@ describe('what was tried before', () => {
     ['and not begun', { outcome: outcomeOf('refused', NOW - HOUR_MS) }],
   ] as const)('does not hinder when it was %s', async (_, changes) => {
     expect((await planFor({ ledger: [tried(changes)], plans })).fix).toBe('mend');
+  });
+
+  const row = (phase: JournalEntry['phase'], step: number, data: Record<string, unknown> = {}): JournalEntry => ({
+    ...{ seq: 1, plan: '7-1', at: NOW, phase, step, data },
+  });
+  const begun = [row('claimed', -1), row('checked', -1, { when: 'before' }), row('intent', 0)];
+
+  it.each([
+    ['before its first step', [row('claimed', -1)]],
+    ['in the middle of a step', begun],
+    ['before a step took effect', [...begun, row('failed', 0, { touched: false })]],
+    ['and was taken back', [...begun, row('done', 0), row('failed', -1), row('undone', 0)]],
+  ])('does not hinder when a death has cut it short %s', async (_, journal) => {
+    expect((await planFor({ ledger: [tried()], plans, journal })).fix).toBe('mend');
+  });
+
+  it.each([
+    ['its checks were tried', [...begun, row('done', 0), row('checked', -1, { when: 'after' })]],
+    ['its last proof was tried', [row('checked', -1, { when: 'verify' })]],
+    ['a step broke off by itself', [...begun, row('failed', 0, { touched: true })]],
+    ['a step broke off, who knows how', [...begun, row('failed', 0)]],
+  ])('hinders when %s', async (_, journal) => {
+    expect((await consider({ ledger: [tried()], plans, journal })).kind).not.toBe('plan');
   });
 
   it('is told by its steps: others may be tried, also when more followed upon them', async () => {

@@ -8,7 +8,15 @@ import { narrower, type Autonomy } from '../core/words.ts';
 import type { Config, ServiceConfig } from '../config/contract.ts';
 import type { Diagnosis, Fix, Proposal } from '../fixes/contract.ts';
 import type { Probe } from '../host/contract.ts';
-import { isPaused, PAUSE_FILE, VALUE_KEYS, type LedgerRow, type Pause, type Store } from '../store/contract.ts';
+import {
+  isPaused,
+  type JournalEntry,
+  type LedgerRow,
+  type Pause,
+  PAUSE_FILE,
+  type Store,
+  VALUE_KEYS,
+} from '../store/contract.ts';
 import { objection, type Breaker } from './guards.ts';
 import { earnedTrust, TRUST_HORIZON_MS, type Trust } from './trust.ts';
 import { causeOf, healedWith, mayBeTheNetwork, type Repaired } from './inhibition.ts';
@@ -353,7 +361,8 @@ export class Planner {
     for (const row of rows) {
       if (row.incident !== incident.id || row.outcome.kind === 'fixed' || row.outcome.kind === 'refused') continue;
       const plan = await this.#deps.store.plan(row.plan);
-      if (plan && canonicalJson(plan.steps.slice(0, proposal.steps.length)) === steps) return true;
+      if (!plan || canonicalJson(plan.steps.slice(0, proposal.steps.length)) !== steps) continue;
+      if (wasTried(await this.#deps.store.journal(row.plan))) return true;
     }
     return false;
   }
@@ -491,6 +500,14 @@ function nothingFits(asked: readonly { fix: string; said: string }[]): string {
   if (asked.length === 0) return 'no fix is known for this';
   if (asked.length > FEW) return `no fix fits: ${asked.length} were asked, and the dry run says what each has found`;
   return `no fix fits (${asked.map(({ fix, said }) => `${fix}: ${said}`).join('; ')})`;
+}
+
+/** A plan that a death has cut short says nothing about its steps: it broke off by itself, or its checks were tried. */
+function wasTried(journal: readonly JournalEntry[]): boolean {
+  const isResult = ({ phase, step, data }: JournalEntry): boolean =>
+    (phase === 'failed' && step >= 0 && data['touched'] !== false) ||
+    (phase === 'checked' && data['when'] !== 'before');
+  return journal.length === 0 || journal.some(isResult);
 }
 
 function newestFirst(rows: readonly LedgerRow[]): readonly LedgerRow[] {

@@ -3,7 +3,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Plan } from '../core/plan.ts';
 import type { JournalEntry } from '../store/contract.ts';
-import { planOf } from '../testing/kill-points.ts';
 import {
   beganAt,
   checksBefore,
@@ -158,6 +157,11 @@ describe('a step', () => {
     expect(Object.keys(stepStates(journal(['intent', -1]), 1))).toEqual(['0']);
   });
 
+  it('is told apart from the others, the first one too', () => {
+    const states = stepStates(journal(['snapshot', 0, { snapshot }], ['intent', 0], ['snapshot', 1]), 2);
+    expect(states.map(({ name }) => name)).toEqual(['intended', 'snapshotted']);
+  });
+
   it('keeps its snapshot through all that follows', () => {
     const taken: Row = ['snapshot', 1, { snapshot }];
     expect(state(taken)).toEqual({ name: 'snapshotted', snapshot });
@@ -195,7 +199,13 @@ describe('a journal', () => {
   it('knows who took the plan last, and when its first step began', () => {
     expect(lastClaim([])).toBeNull();
     expect(beganAt([])).toBeNull();
-    const rows = journal(['claimed', -1, { pid: 1 }], ['intent', 0], ['intent', 1], ['claimed', -1, { pid: 2 }]);
+    const rows = journal(
+      ['claimed', -1, { pid: 1 }],
+      ['intent', 0],
+      ['intent', 1],
+      ['claimed', -1, { pid: 2 }],
+      ['done', 1],
+    );
     expect(lastClaim(rows)).toEqual({ pid: 2 });
     expect(beganAt(rows)).toBe(2_000);
     expect(beganAt(journal(['claimed', -1], ['snapshot', 0]))).toBeNull();
@@ -217,7 +227,8 @@ describe('a journal', () => {
   it('lists every place to die in the order in which they are reached, and the way back in reverse', () => {
     const step = { kind: 'wait', title: 'wait', until: 0, undo: { kind: 'restore-snapshot' } } as const;
     const kept = { ...step, undo: { kind: 'none', reason: 'a wait' } } as const;
-    const plan: Plan = planOf([step, kept, step], []);
+    // Nothing else of a plan is asked.
+    const plan = { steps: [step, kept, step] } as unknown as Plan;
     const around = (...names: readonly string[]) => names.flatMap((name) => [`${name}.before`, `${name}.after`]);
     const steps = [0, 1, 2].flatMap((i) => around(`snapshot.${i}`, `intent.${i}`, `apply.${i}`, `done.${i}`));
     const there = [...around('claimed', 'locked', 'checked-before'), ...steps, ...around('checked-after')];

@@ -167,7 +167,10 @@ export default defineRules({
       because: 'usual wording',
     },
   ],
-  never: [/could not receive data from client|client closed (?:keepalive )?connection|recovered after|errors?=0\b/i],
+  never: [
+    /could not receive data from client|client closed (?:keepalive )?connection|recovered after|errors?=0\b/i,
+    /\b(?:returned|answered) \d{3} (?:bytes|characters|entries|items|lines|matches|records|results|rows|tokens)\b/i,
+  ],
   matches: [
     { text: 'Error: connect ECONNREFUSED 127.0.0.1:11434', facts: { host: '127.0.0.1', port: 11434 } },
     { text: '2026-01-05 10:00:00,123 ERROR [llm] anthropic.APIConnectionError: Connection error.' },
@@ -186,6 +189,7 @@ export default defineRules({
     },
   ],
   rejects: [
+    { text: '2026-01-05 10:00:00,123 INFO [agent] tool browser returned 503 bytes' },
     { text: '2026-01-05 10:00:00,123 INFO [agent] connection opened' },
     { text: '2026-01-05 10:00:00,123 INFO [chat] user: ECONNREFUSED?' },
     { text: '2026-01-05 10:00:00,123 INFO [agent] errors=0 status 200' },

@@ -103,7 +103,7 @@ export default defineRules({
   ],
   never: [
     /insufficient_quota|exceeded your current quota|credit balance|billing_hard_limit|requires more credits/i,
-    /no rate limit|rate limit (?:ok|fine|remaining)/i,
+    /no rate limit|rate limit (?:ok|fine|remaining)|\b[1-9]\d* (?:of \d+ )?requests (?:remain|left)\b/i,
   ],
   matches: [
     { text: "2026-01-05 10:00:00,123 ERROR [llm] anthropic.RateLimitError: Error code: 429 - {'type': 'error'}" },
@@ -124,6 +124,7 @@ export default defineRules({
     { text: '2026-01-05 10:00:00,123 ERROR [llm] AxiosError: Request failed with status code 429' },
   ],
   rejects: [
+    { text: '2026-01-05 10:00:00,123 INFO app[429]: rate limit: 1084 of 5000 requests remain, resets in 6 s' },
     { text: '2026-01-05 10:00:00,123 INFO [agent] processed 429 items' },
     { text: '2026-01-05 10:00:00,123 INFO [chat] user asks: what does "429 Too Many Requests" mean?' },
     { text: '2026-01-05 10:00:00,123 INFO [agent] rate limit is 50 per minute' },

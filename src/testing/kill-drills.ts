@@ -224,13 +224,14 @@ const FAILING: Check = {
   timeoutMs: 5_000,
 };
 
-/** Another plan of this host may hold a resource (the disk) for a while. */
+/** Another plan of this host may hold a resource (the disk) for a while; and what only lasts seconds may be over too soon. */
 const PUT_OFF_TRIES = 6;
+const TOO_EARLY_OR_LATE = /"kind":"(?:put-off|busy)"|^not-applicable$/;
 
 async function attempt(options: DrillKillOptions, stage: Stage, point: string | null): Promise<Attempt> {
   for (let tries = 1; ; tries += 1) {
     const made = await attemptOnce(options, stage, point);
-    if (tries === PUT_OFF_TRIES || !/"kind":"(?:put-off|busy)"/.test(made.outcome)) return made;
+    if (tries === PUT_OFF_TRIES || !TOO_EARLY_OR_LATE.test(made.outcome)) return made;
   }
 }
 

@@ -20,7 +20,7 @@ export interface MonitorKill {
   readonly file: 'before' | 'planned' | 'between';
   /** Steps begun twice in one plan, and plans that count as fixed beyond the first. */
   readonly twice: number;
-  /** Plans without exactly one row in the books. */
+  /** Plans that were begun and have not exactly one row in the books. */
   readonly unbooked: number;
 }
 
@@ -85,8 +85,11 @@ async function killAt(compiled: Compiled, program: string, path: MonitorPath, po
     const plans = await rig.store.plansOf(id);
     const ledger = await rig.store.ledger({});
     let twice = Math.max(0, ledger.filter((row) => row.outcome.kind === 'fixed').length - 1);
+    let unbooked = 0;
     for (const plan of plans) {
-      const intents = (await rig.store.journal(plan.id)).filter((entry) => entry.phase === 'intent');
+      const journal = await rig.store.journal(plan.id);
+      if (journal.length > 0 && ledger.filter((row) => row.plan === plan.id).length !== 1) unbooked += 1;
+      const intents = journal.filter((entry) => entry.phase === 'intent');
       twice += intents.length - new Set(intents.map((entry) => entry.step)).size;
     }
     return {
@@ -96,7 +99,7 @@ async function killAt(compiled: Compiled, program: string, path: MonitorPath, po
       state: (await rig.store.incident(id))?.state.name ?? 'gone',
       file: content === BROKEN ? 'before' : rig.isMended() ? 'planned' : 'between',
       twice,
-      unbooked: plans.filter((plan) => ledger.filter((row) => row.plan === plan.id).length !== 1).length,
+      unbooked,
     };
   } finally {
     await rig.close();
