@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf, type Environment } from './app.ts';
 import type { DrillResult } from './cli/composition.ts';
+import { rehearseOnCopy } from './drill-on-copy.ts';
 import type { Config, OwnFix, ServiceConfig } from './config/contract.ts';
 import { drilledKey } from './engine/own-fixes.ts';
 import { fixes } from './fixes/index.ts';
@@ -25,22 +26,79 @@ export interface DrillRequest {
   readonly signal: AbortSignal;
 }
 
+/** A row before it is known how many there are. */
+type Row = Omit<DrillResult, 'of'>;
+
 /** One row for each rehearsal, as it ends. Throws when a name is not known. */
-export async function* drill({ config, environment, names, signal }: DrillRequest): AsyncGenerator<DrillResult> {
+export async function* drill(request: DrillRequest): AsyncGenerator<DrillResult> {
+  const { config, names } = request;
+  const wanted = chosen(request);
+  const services = config?.services ?? [];
+  const rows = wanted.map((name) => {
+    const mine = config?.ownFixes?.find((one) => one.name === name);
+    if (mine) return services.filter((one) => mine.services === null || mine.services.includes(one.name)).length;
+    const fix = fixes.find((one) => one.name === name);
+    return (fix?.drills.length ?? 0) + (fix?.damage && names.length > 0 ? services.length : 0);
+  });
+  const of = rows.reduce((sum, count) => sum + count, 0);
+  for await (const row of rehearsals(request, wanted)) yield { ...row, of };
+}
+
+function chosen({ config, names }: DrillRequest): readonly string[] {
   const own = config?.ownFixes ?? [];
   const all = [...own.map((fix) => fix.name), ...fixes.map((fix) => fix.name)];
   const unknown = names.find((name) => !all.includes(name));
   if (unknown !== undefined) throw new Error(`there is no fix named ${unknown}`);
-  const wanted = names.length > 0 ? names : own.length > 0 ? own.map((fix) => fix.name) : all;
+  if (names.length > 0) return names;
+  return own.length > 0 ? own.map((fix) => fix.name) : all;
+}
+
+async function* rehearsals(
+  { config, environment, names, signal }: DrillRequest,
+  wanted: readonly string[],
+): AsyncGenerator<Row> {
+  const own = config?.ownFixes ?? [];
   for (const name of wanted) {
     const mine = own.find((fix) => fix.name === name);
     if (signal.aborted) return;
     if (mine && config) yield* rehearseOwn(mine, config, environment, signal);
-    else yield* playDrills(name, environment, signal);
+    else {
+      yield* playDrills(name, environment, signal);
+      if (config && names.length > 0) yield* rehearseOnCopies(name, config, environment, signal);
+    }
   }
 }
 
-async function* playDrills(name: string, environment: Environment, signal: AbortSignal): AsyncGenerator<DrillResult> {
+/** Only when the fix was named: a copy of each service may take its time. */
+async function* rehearseOnCopies(
+  name: string,
+  config: Config,
+  environment: Environment,
+  signal: AbortSignal,
+): AsyncGenerator<Row> {
+  const fix = fixes.find((one) => one.name === name);
+  if (!fix?.damage) return;
+  const store = await openStore({ directory: config.state, clock: systemClock });
+  try {
+    for (const service of config.services) {
+      if (signal.aborted) return;
+      const given = `a copy of ${service.name}`;
+      const { damage, problems } = await rehearseOnCopy(fix, service, { store, environment }).catch(
+        (error: unknown) => ({
+          damage: '',
+          problems: [error instanceof Error ? error.message : String(error)],
+        }),
+      );
+      const nothing = [`${service.name} has nothing that could be damaged in this way`];
+      if (damage === null) yield { fix: name, given, passed: 'skipped', problems: nothing };
+      else yield { fix: name, given: damage ? `${given}: ${damage}` : given, passed: problems.length === 0, problems };
+    }
+  } finally {
+    await store.close();
+  }
+}
+
+async function* playDrills(name: string, environment: Environment, signal: AbortSignal): AsyncGenerator<Row> {
   const fix = fixes.find((one) => one.name === name);
   for (const one of fix?.drills ?? []) {
     if (!fix || signal.aborted) return;
@@ -62,7 +120,7 @@ async function* rehearseOwn(
   config: Config,
   environment: Environment,
   signal: AbortSignal,
-): AsyncGenerator<DrillResult> {
+): AsyncGenerator<Row> {
   const services = config.services.filter((one) => own.services === null || own.services.includes(one.name));
   let passedAll = services.length > 0;
   for (const service of services) {

@@ -66,6 +66,8 @@ export interface DrillResult {
   /** The world in which it was rehearsed, as a sentence. */
   readonly given: string;
   readonly passed: boolean | 'skipped';
+  /** How many rehearsals there are in all. */
+  readonly of: number;
   readonly problems: readonly string[];
 }
 
