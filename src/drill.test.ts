@@ -1,7 +1,10 @@
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { DrillResult } from './cli/composition.ts';
-import type { OwnFix } from './config/contract.ts';
+import type { OwnFix, ServiceConfig } from './config/contract.ts';
 import { drill } from './drill.ts';
 import { drilledKey, fixesOf, refusalToLoad } from './engine/own-fixes.ts';
 import { fixes } from './fixes/index.ts';
@@ -145,4 +148,45 @@ it('plays the drills of a fix of the catalogue on this machine', async () => {
     else expect(row).toMatchObject({ number: rows.length + 1, total: expect.any(Number) });
   expect(rows.length).toBeGreaterThanOrEqual(2);
   expect(rows.every((row) => row.passed === true)).toBe(true);
+});
+
+describe('a rehearsal of a fix of the catalogue on a copy of the service', () => {
+  const rehearsed = async (name: string, changes: Partial<ServiceConfig> = {}): Promise<DrillResult | undefined> => {
+    const [service] = rig.config.services;
+    const config = { ...rig.config, services: service ? [{ ...service, ...changes }] : [] };
+    const request = { config, environment: process.env, names: [name], signal: new AbortController().signal };
+    let last: DrillResult | undefined;
+    for await (const row of drill(request)) if (row.kind === 'result' && row.given.startsWith('a copy of')) last = row;
+    return last;
+  };
+
+  it('damages the copy, heals it and takes it back, and only reads the service', async () => {
+    const path = join(rig.folder(), 'settings.json');
+    await writeFile(path, '{"workers": 4, "limits": {"daily": 250}}\n');
+    const content = await readFile(path);
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    const copy = { service: 'agent', path, sha256, mode: 0o644, bytes: content.length, savedAt: 1, provenAt: null };
+    const { id } = await rig.store.saveGoodCopy(copy, content);
+    await rig.store.proveGoodCopy(id, 2);
+    const row = await rehearsed('restore-broken-config', { configFiles: [path] });
+    expect(row).toMatchObject({ passed: true, problems: [], given: `a copy of agent: ${path} is cut off` });
+    expect(await readFile(path)).toEqual(content);
+  });
+
+  it('knows torn records and missing folders', async () => {
+    const path = join(rig.folder(), 'events.jsonl');
+    await writeFile(path, '{"a": 1}\n{"a": 2}\n');
+    expect(await rehearsed('repair-torn-jsonl')).toMatchObject({ given: expect.stringMatching(/torn/), passed: true });
+    await rm(path);
+    await mkdir(join(rig.folder(), 'logs'));
+    const logs = [join(rig.folder(), 'logs/*.log')];
+    expect(await rehearsed('recreate-missing-folder', { logs })).toMatchObject({ passed: true, problems: [] });
+  });
+
+  it('leaves out a service that has nothing of the kind', async () => {
+    expect(await rehearsed('install-node-package')).toMatchObject({
+      passed: 'skipped',
+      problems: ['agent has nothing that could be damaged in this way'],
+    });
+  });
 });

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf, type Environment } from './app.ts';
 import type { DrillBegins, DrillResult } from './cli/composition.ts';
+import { rehearseOnCopy } from './drill-on-copy.ts';
 import type { Config, OwnFix, ServiceConfig } from './config/contract.ts';
 import { drilledKey } from './engine/own-fixes.ts';
 import { fixes } from './fixes/index.ts';
@@ -25,38 +26,77 @@ export interface DrillRequest {
   readonly signal: AbortSignal;
 }
 
+type DrillStep = DrillBegins | DrillResult;
+type Counter = (fix: string, given: string) => DrillBegins;
+
 /** One row before each rehearsal and one as it ends. Throws when a name is not known. */
-export async function* drill({ config, environment, names, signal }: DrillRequest): AsyncGenerator<DrillStep> {
+export async function* drill(request: DrillRequest): AsyncGenerator<DrillStep> {
+  const { config, environment, names, signal } = request;
+  const wanted = chosen(request);
+  const count = counter(wanted.map((name) => rehearsalsOf(name, request)).reduce((sum, n) => sum + n, 0));
+  for (const name of wanted) {
+    const mine = config?.ownFixes?.find((fix) => fix.name === name);
+    if (signal.aborted) return;
+    if (mine && config) yield* rehearseOwn(mine, config, environment, signal, count);
+    else {
+      yield* playDrills(name, environment, signal, count);
+      if (config && names.length > 0) yield* rehearseOnCopies(name, config, environment, signal, count);
+    }
+  }
+}
+
+function chosen({ config, names }: DrillRequest): readonly string[] {
   const own = config?.ownFixes ?? [];
   const all = [...own.map((fix) => fix.name), ...fixes.map((fix) => fix.name)];
   const unknown = names.find((name) => !all.includes(name));
   if (unknown !== undefined) throw new Error(`there is no fix named ${unknown}`);
-  const wanted = names.length > 0 ? names : own.length > 0 ? own.map((fix) => fix.name) : all;
-  const count = counter(wanted.map((name) => rehearsalsOf(name, config)).reduce((sum, n) => sum + n, 0));
-  for (const name of wanted) {
-    const mine = own.find((fix) => fix.name === name);
-    if (signal.aborted) return;
-    if (mine && config) yield* rehearseOwn(mine, config, environment, signal, count);
-    else yield* playDrills(name, environment, signal, count);
-  }
+  if (names.length > 0) return names;
+  return own.length > 0 ? own.map((fix) => fix.name) : all;
 }
-
-type DrillStep = DrillBegins | DrillResult;
-type Counter = (fix: string, given: string) => DrillBegins;
 
 function counter(total: number): Counter {
   let number = 0;
   return (fix, given) => ({ kind: 'begins', fix, given, number: ++number, total });
 }
 
-function rehearsalsOf(name: string, config: Config | null): number {
+function rehearsalsOf(name: string, { config, names }: DrillRequest): number {
   const own = config?.ownFixes?.find((fix) => fix.name === name);
   if (own && config) return servicesOf(own, config).length;
-  return fixes.find((fix) => fix.name === name)?.drills.length ?? 0;
+  const fix = fixes.find((one) => one.name === name);
+  return (fix?.drills.length ?? 0) + (fix?.damage && names.length > 0 ? (config?.services.length ?? 0) : 0);
 }
 
 const servicesOf = (own: OwnFix, config: Config): readonly ServiceConfig[] =>
   config.services.filter((one) => own.services === null || own.services.includes(one.name));
+
+/** Only when the fix was named: a copy of each service may take its time. */
+async function* rehearseOnCopies(
+  name: string,
+  config: Config,
+  environment: Environment,
+  signal: AbortSignal,
+  count: Counter,
+): AsyncGenerator<DrillStep> {
+  const fix = fixes.find((one) => one.name === name);
+  if (!fix?.damage) return;
+  const store = await openStore({ directory: config.state, clock: systemClock });
+  try {
+    for (const service of config.services) {
+      if (signal.aborted) return;
+      const given = `a copy of ${service.name}`;
+      yield count(name, given);
+      const { damage, problems } = await rehearseOnCopy(fix, service, { store, environment }).catch(
+        (error: unknown) => ({ damage: '', problems: [error instanceof Error ? error.message : String(error)] }),
+      );
+      const row = { kind: 'result', fix: name, given: damage ? `${given}: ${damage}` : given } as const;
+      const nothing = [`${service.name} has nothing that could be damaged in this way`];
+      if (damage === null) yield { ...row, passed: 'skipped', problems: nothing };
+      else yield { ...row, passed: problems.length === 0, problems };
+    }
+  } finally {
+    await store.close();
+  }
+}
 
 async function* playDrills(
   name: string,

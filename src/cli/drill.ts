@@ -10,11 +10,11 @@ export async function drill(context: CliContext, names: readonly string[], optio
   const totals = { passed: 0, failed: 0, skipped: 0 };
   const began = context.clock.now();
   const progress = new ProgressLine(context.stderr, () => context.clock.now());
-  let planned = 0;
+  let place = { number: 0, total: 0 };
   try {
     for await (const step of context.composition.drill({ config, names, signal: context.signal })) {
       if (step.kind === 'begins') {
-        planned = step.total;
+        place = step;
         progress.update(() => `rehearsing ${step.number} of ${step.total}: ${step.fix}, given that ${step.given}`);
         continue;
       }
@@ -22,7 +22,7 @@ export async function drill(context: CliContext, names: readonly string[], optio
       progress.clear();
       totals[result.passed === true ? 'passed' : result.passed === false ? 'failed' : 'skipped'] += 1;
       if (options.json) await context.out.json(result);
-      else for (const line of lines(context, result)) await context.out.line(line);
+      else for (const line of lines(context, result, place)) await context.out.line(line);
       await context.out.flush();
     }
   } catch (error) {
@@ -32,12 +32,20 @@ export async function drill(context: CliContext, names: readonly string[], optio
   }
   if (!options.json)
     await context.out.line(
-      `\n${totals.passed} of ${count(planned, 'rehearsal')} passed, ${totals.failed} failed, ${totals.skipped} skipped, in ${span(context.clock.now() - began)}`,
+      `\n${totals.passed} of ${count(place.total, 'rehearsal')} passed, ${totals.failed} failed, ${totals.skipped} skipped, in ${span(context.clock.now() - began)}`,
     );
   return totals.failed > 0 ? EXIT.badNews : EXIT.ok;
 }
 
-function lines({ colors }: CliContext, { fix, given, passed, problems }: Omit<DrillResult, 'kind'>): readonly string[] {
+function lines(
+  { colors }: CliContext,
+  { fix, given, passed, problems }: Omit<DrillResult, 'kind'>,
+  { number, total }: { readonly number: number; readonly total: number },
+): readonly string[] {
   const mark = passed === true ? colors.green('✓') : passed === false ? colors.red('✗') : colors.dim('-');
-  return [`${mark} ${fix}: ${oneLine(given, 200)}`, ...problems.map((problem) => `    ${oneLine(problem, 500)}`)];
+  const place = colors.dim(`${String(number).padStart(String(total).length)}/${total}`);
+  return [
+    `${place} ${mark} ${fix}: ${oneLine(given, 200)}`,
+    ...problems.map((problem) => `    ${oneLine(problem, 500)}`),
+  ];
 }

@@ -2,7 +2,15 @@
 // been shown that nobody holds it.
 
 import type { ProcessInfo } from '../host/contract.ts';
-import { defineFix, later, notApplicable, propose, type FixContext } from './contract.ts';
+import {
+  type Damage,
+  type ServiceCopy,
+  defineFix,
+  later,
+  notApplicable,
+  propose,
+  type FixContext,
+} from './contract.ts';
 
 /**
  * A lock younger than this may belong to a process we cannot see (another container, a network file system). Writing an index
@@ -21,6 +29,7 @@ export default defineFix({
   autonomy: 'auto',
   order: 10,
   diagnose,
+  damage,
   drills: [
     {
       given: 'a killed git left its index lock behind an hour ago',
@@ -92,6 +101,17 @@ interface Lock {
   readonly inode: number;
   readonly ageMs: number;
   readonly holder: ProcessInfo | null;
+}
+
+/** Leaves an index lock behind, as a killed git does. */
+async function damage({ service, probe, kit }: ServiceCopy): Promise<Damage | null> {
+  const repository = await probe.git.repository(service.directory);
+  if (repository === null || repository.trouble !== null || repository.indexLock !== null) return null;
+  const path = `${repository.gitDirectory}/index.lock`;
+  await kit.write(path, '');
+  await kit.sh(['touch', '-d', '2 hours ago', '--', path]);
+  const message = `fatal: Unable to create '${path}': File exists.`;
+  return { what: 'a killed git has left its index lock behind', type: 'git_error', facts: { path }, message };
 }
 
 async function diagnose(context: FixContext) {

@@ -69,6 +69,22 @@ export interface Drill {
   readonly expect: readonly Step['kind'][] | 'not-applicable' | 'refused' | 'later';
 }
 
+/** A copy of a real service, for a rehearsal to damage. */
+export interface ServiceCopy {
+  readonly service: ServiceFacts;
+  readonly probe: Probe;
+  readonly kit: Pick<DrillKit, 'write' | 'sh'>;
+}
+
+/** What was damaged in a copy, and what a log would say of it. */
+export interface Damage {
+  /** Sentence: `wordtrim is taken out of the venv`. */
+  readonly what: string;
+  readonly type: ErrorType;
+  readonly facts: Facts;
+  readonly message: string;
+}
+
 export interface Fix {
   /** kebab-case, unique, equals the file name. */
   readonly name: string;
@@ -84,6 +100,8 @@ export interface Fix {
   readonly order: number;
   diagnose(context: FixContext): Promise<Diagnosis>;
   readonly drills: readonly Drill[];
+  /** Does to a copy of a real service what the fix is for; null when the service has nothing of that kind. For `drill`. */
+  readonly damage?: (copy: ServiceCopy) => Promise<Damage | null>;
 }
 
 export function defineFix(fix: Fix): Fix {

@@ -3,7 +3,15 @@
 
 import type { Facts } from '../core/facts.ts';
 import type { NodeProject, Probe, ServiceFacts } from '../host/contract.ts';
-import { defineFix, type FixContext, notApplicable, propose, refuse } from './contract.ts';
+import {
+  type Damage,
+  type ServiceCopy,
+  defineFix,
+  type FixContext,
+  notApplicable,
+  propose,
+  refuse,
+} from './contract.ts';
 import {
   isLongRunning,
   lockedProject,
@@ -23,6 +31,7 @@ export default defineFix({
   autonomy: 'auto',
   order: 41,
   diagnose,
+  damage,
   drills: [
     {
       given: 'a package that the lock file pins is missing from node_modules',
@@ -108,6 +117,19 @@ export default defineFix({
     },
   ],
 });
+
+/** Takes one package out of node_modules that the project imports. */
+async function damage({ service, probe, kit }: ServiceCopy): Promise<Damage | null> {
+  const project = await probe.node.project(service);
+  for (const name of project?.lock ? Object.keys(project.declared) : []) {
+    if (project?.installed[name] === undefined) continue;
+    if ((await probe.node.importers(service.directory, name)).length === 0) continue;
+    await kit.sh(['rm', '-r', '--', `node_modules/${name}`]);
+    const message = `Error: Cannot find module '${name}'`;
+    return { what: `${name} is taken out of node_modules`, type: 'import_error', facts: { module: name }, message };
+  }
+  return null;
+}
 
 async function diagnose({ incident, service, probe }: FixContext) {
   const { node } = probe;

@@ -3,7 +3,16 @@
 
 import type { Facts } from '../core/facts.ts';
 import type { PinChoice, Probe, PythonEnvironment, ResolvedWheel, ServiceFacts } from '../host/contract.ts';
-import { defineFix, later, notApplicable, propose, refuse, type FixContext } from './contract.ts';
+import {
+  type Damage,
+  type ServiceCopy,
+  defineFix,
+  later,
+  notApplicable,
+  propose,
+  refuse,
+  type FixContext,
+} from './contract.ts';
 import { importCheck, isLongRunning, pipStep, proofOfHealth, reasonsToAsk, titleOf } from './shared/installing.ts';
 
 export default defineFix({
@@ -16,6 +25,7 @@ export default defineFix({
   autonomy: 'auto',
   order: 40,
   diagnose,
+  damage,
   drills: [
     {
       given: 'a module that requirements.txt pins is missing from the venv',
@@ -118,6 +128,24 @@ export default defineFix({
     },
   ],
 });
+
+/** Takes one distribution out of the venv that the project pins and imports. */
+async function damage({ service, probe, kit }: ServiceCopy): Promise<Damage | null> {
+  const environment = await probe.python.environment(service);
+  if (environment === null) return null;
+  const installed = await probe.python.distributions(environment);
+  for (const { name, kind } of await probe.python.pins(service.directory)) {
+    const [module] = installed.find((one) => normal(one.name) === normal(name))?.modules ?? [];
+    if (kind !== 'registry' || module === undefined) continue;
+    if ((await probe.python.importers(environment, service.directory, module)).length === 0) continue;
+    await kit.sh([environment.interpreter, '-m', 'pip', 'uninstall', '--yes', '--quiet', name]);
+    const message = `ModuleNotFoundError: No module named '${module}'`;
+    return { what: `${name} is taken out of the venv`, type: 'import_error', facts: { module }, message };
+  }
+  return null;
+}
+
+const normal = (name: string): string => name.toLowerCase().replace(/[-_.]+/g, '-');
 
 async function diagnose({ incident, service, probe }: FixContext) {
   const { python } = probe;

@@ -5,7 +5,16 @@ import { modesRecord } from '../core/good-copy-names.ts';
 import { commandLine } from '../core/wording.ts';
 import type { FileProbe } from '../host/contract.ts';
 import type { DrillKit } from '../testing/drill-kit.ts';
-import { type Diagnosis, defineFix, type FixContext, notApplicable, propose, refuseUnlessMended } from './contract.ts';
+import {
+  type Damage,
+  type ServiceCopy,
+  type Diagnosis,
+  defineFix,
+  type FixContext,
+  notApplicable,
+  propose,
+  refuseUnlessMended,
+} from './contract.ts';
 import { claimOf } from './shared/claims.ts';
 import { healthCheck } from './shared/health-check.ts';
 import { listed } from './shared/listed.ts';
@@ -26,6 +35,7 @@ export default defineFix({
   autonomy: 'auto',
   order: 31,
   diagnose,
+  damage,
   drills: [
     {
       given: 'the folder of the logs was deleted',
@@ -110,6 +120,15 @@ const CLAIMS: readonly RegExp[] = [
   /cannot create (?<path>[^\s:'"]{1,400}): Directory nonexistent/,
   /(?:^|\s)(?<path>[^\s:'"]{1,400}): No such file or directory/m,
 ];
+
+/** Takes the folder of the logs away. */
+async function damage({ service, probe, kit }: ServiceCopy): Promise<Damage | null> {
+  const [folder] = logFolders(service.logs ?? [], service.directory, service.directory);
+  if (folder === undefined || (await probe.files.status(folder)).kind !== 'directory') return null;
+  await kit.sh(['rm', '-r', '--', folder]);
+  const message = `FileNotFoundError: [Errno 2] No such file or directory: '${folder}/agent.log'`;
+  return { what: `${folder} is taken away`, type: 'unknown', facts: {}, message };
+}
 
 async function diagnose(context: FixContext): Promise<Diagnosis> {
   const { service, probe } = context;

@@ -2,7 +2,17 @@
 // so not a byte is lost.
 
 import type { FileStatus, Probe } from '../host/contract.ts';
-import { type Diagnosis, defineFix, type FixContext, later, notApplicable, propose, refuse } from './contract.ts';
+import {
+  type Damage,
+  type ServiceCopy,
+  type Diagnosis,
+  defineFix,
+  type FixContext,
+  later,
+  notApplicable,
+  propose,
+  refuse,
+} from './contract.ts';
 import { healthCheck } from './shared/health-check.ts';
 
 const READER = `import json
@@ -19,6 +29,7 @@ export default defineFix({
   autonomy: 'auto',
   order: 28,
   diagnose,
+  damage,
   drills: [
     {
       given: 'the last record of a session file is cut off',
@@ -100,6 +111,22 @@ type Torn =
       readonly bytes: number;
     }
   | { readonly kind: 'more'; readonly path: string; readonly line: number };
+
+/** Ends a file of records in the middle of one. */
+async function damage({ service, probe, kit }: ServiceCopy): Promise<Damage | null> {
+  for (const path of (await probe.files.glob(service.directory, ['*.jsonl', '*/*.jsonl', '*/*/*.jsonl'])).slice(
+    0,
+    20,
+  )) {
+    const text = await probe.files.text(path);
+    if (text === null || !text.endsWith('\n') || !probe.files.parse(text, 'jsonl').ok) continue;
+    await kit.write(path, `${text}{"torn": `);
+    await kit.sh(['touch', '-d', '1 hour ago', '--', path]);
+    const message = `json.decoder.JSONDecodeError: Expecting value in ${path}`;
+    return { what: `the last record of ${path} is torn`, type: 'config_error', facts: { path }, message };
+  }
+  return null;
+}
 
 async function diagnose(context: FixContext): Promise<Diagnosis> {
   const { service, probe } = context;

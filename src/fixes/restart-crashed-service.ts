@@ -74,6 +74,9 @@ export default defineFix({
   ],
 });
 
+const RELOAD =
+  'Its unit has changed on disk, and systemd starts what it has read before: `systemctl daemon-reload` lets it read the new one.';
+
 async function diagnose({ service, probe }: FixContext) {
   const state = await probe.services.state(service.name);
   const now = probe.clock.now();
@@ -92,7 +95,7 @@ async function diagnose({ service, probe }: FixContext) {
   const health = await probe.services.health(service.name);
   return propose({
     title: `start ${service.name} again`,
-    why: `${service.name} ${state.evidence}. ${service.health ? `Its health probe says: ${health.evidence}.` : ''}`.trim(),
+    why: `${service.name} ${state.evidence}. ${service.health ? `Its health probe says: ${health.evidence}.` : ''} ${state.needsReload ? RELOAD : ''}`.trim(),
     facts: {},
     steps: [restartStep(service, via, null)],
     checks: restartProofs(service, health.passed === false),

@@ -7,6 +7,8 @@ import type { ErrorType } from '../core/words.ts';
 import type { FileStatus, ParsedText, ServiceFacts } from '../host/contract.ts';
 import type { DrillKit } from '../testing/drill-kit.ts';
 import {
+  type Damage,
+  type ServiceCopy,
   type Diagnosis,
   defineFix,
   type FixContext,
@@ -54,6 +56,7 @@ export default defineFix({
   autonomy: 'auto',
   order: 30,
   diagnose,
+  damage,
   drills: [
     {
       given: 'a JSON file was cut off',
@@ -193,6 +196,21 @@ interface Finding {
   readonly said: string;
   /** Values that are other ones than in the copy, and would go with it. */
   readonly edited: readonly string[];
+}
+
+/** Cuts a configuration file off in the middle. */
+async function damage({ service, probe, kit }: ServiceCopy): Promise<Damage | null> {
+  for (const path of service.configFiles ?? []) {
+    const format = formatOf(path);
+    const text = format === 'json' || format === 'toml' || format === 'yaml' ? await probe.files.text(path) : null;
+    if (format === null || text === null || (await provenCopy(probe, service.name, path)) === null) continue;
+    const half = text.slice(0, Math.floor(text.length / 2));
+    if (probe.files.parse(half, format).ok) continue;
+    await kit.write(path, half);
+    await kit.sh(['touch', '-d', '1 minute ago', '--', path]);
+    return { what: `${path} is cut off`, type: 'config_error', facts: { path }, message: `cannot parse ${path}` };
+  }
+  return null;
 }
 
 async function diagnose(context: FixContext): Promise<Diagnosis> {

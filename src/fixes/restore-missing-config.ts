@@ -4,7 +4,16 @@
 import { formatOf } from '../core/config-format.ts';
 import type { Check, CheckResult, FileContent, Step } from '../core/plan.ts';
 import type { GitRepository, ParsedText, Probe, ServiceFacts } from '../host/contract.ts';
-import { type Diagnosis, defineFix, type FixContext, notApplicable, propose, refuse } from './contract.ts';
+import {
+  type Damage,
+  type ServiceCopy,
+  type Diagnosis,
+  defineFix,
+  type FixContext,
+  notApplicable,
+  propose,
+  refuse,
+} from './contract.ts';
 import { healthCheck } from './shared/health-check.ts';
 import { listed } from './shared/listed.ts';
 import { ago, provenCopy, type ProvenCopy } from './shared/proven-copy.ts';
@@ -26,6 +35,7 @@ export default defineFix({
   autonomy: 'auto',
   order: 29,
   diagnose,
+  damage,
   drills: [
     {
       given: 'the .env file was deleted',
@@ -129,6 +139,15 @@ export default defineFix({
     },
   ],
 });
+
+/** Takes the environment file away. */
+async function damage({ service, probe, kit }: ServiceCopy): Promise<Damage | null> {
+  const { envFile } = service;
+  if (envFile === null || (await provenCopy(probe, service.name, envFile)) === null) return null;
+  await kit.sh(['rm', '-f', '--', envFile]);
+  const message = `FileNotFoundError: [Errno 2] No such file or directory: '${envFile}'`;
+  return { what: `${envFile} is taken away`, type: 'config_error', facts: { path: envFile }, message };
+}
 
 async function diagnose(context: FixContext): Promise<Diagnosis> {
   const { service, probe, incident } = context;

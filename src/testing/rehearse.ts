@@ -216,7 +216,7 @@ export function proposalFlaws(proposal: Proposal): string[] {
 const PROOF_OF_LIFE: ReadonlySet<Check['kind']> = new Set(['running-anew', 'health', 'time-passed']);
 
 /** Applies the steps, tries the checks, undoes everything, and compares. */
-async function carryOut(open: OpenDrill, proposal: Proposal): Promise<string[]> {
+export async function carryOut(open: OpenDrill, proposal: Proposal): Promise<string[]> {
   if (proposal.steps.some(needsDaemon)) return [];
   const problems: string[] = [];
   const before = await listWorld(open);
