@@ -4,7 +4,8 @@
 import type { Incident } from '../core/incident.ts';
 import type { Notification } from '../core/notification.ts';
 import { isWorse, type Severity } from '../core/words.ts';
-import { clockTime, spanText, stateTitle } from './cards.ts';
+import { clockTime, spanText } from './card-lines.ts';
+import { stateTitle } from './cards.ts';
 
 /** Why messages were merged; names the digest. */
 export type DigestKind = 'periodic' | 'storm' | 'outage';

@@ -5,15 +5,17 @@ import { createHash } from 'node:crypto';
 import type { Config } from '../config/contract.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Incident, IncidentStateName } from '../core/incident.ts';
-import type { Notification, Urgency } from '../core/notification.ts';
-import type { Severity } from '../core/words.ts';
+import type { Notification } from '../core/notification.ts';
 import type { Notifier } from '../notifiers/contract.ts';
 import type { Store } from '../store/contract.ts';
-import { dayOf, spanText, type CardFacts } from './cards.ts';
+import type { CardFacts } from './cards.ts';
 import { Lane, type LaneStore } from './lane.ts';
 import { hostCommands } from './host-commands.ts';
 import { countDraft, isChange, newsOf, type Draft, type Told } from './news.ts';
-import { minuteNow } from './quiet-hours.ts';
+import type { Notice } from './notice.ts';
+import { Days, isLongOver } from './telling-days.ts';
+
+export type { Notice } from './notice.ts';
 
 export type TellingStore = LaneStore & Pick<Store, 'incident' | 'incidents' | 'plan' | 'approval' | 'swapValue'>;
 
@@ -27,21 +29,6 @@ export interface TellingDeps {
   readonly clock: Clock;
   /** The operator's log: a fixed sentence and fields. Default: silent. */
   readonly log?: (message: string, fields: Readonly<Record<string, unknown>>) => void;
-}
-
-/** News that is not about one incident: the breaker opened, a source went blind, a stranger wrote. */
-export interface Notice {
-  /** The same key is the same message, edited; a new one makes a sound. */
-  readonly key: string;
-  readonly severity: Severity | null;
-  readonly title: string;
-  readonly body: string;
-  /** Untrusted text, quoted. */
-  readonly excerpt?: string;
-  readonly urgency: Urgency;
-  readonly reason: string;
-  /** Tells two messages of one key and the same words apart; only the newest of those that wait is sent. */
-  readonly edition?: string;
 }
 
 export interface Telling {
@@ -71,11 +58,6 @@ const KNOWN_CAP = 5_000;
 const CATCH_UP_MS = 7 * 86_400_000;
 const UNFINISHED: readonly IncidentStateName[] = ['open', 'awaiting-approval', 'healing', 'verifying', 'needs-human'];
 const CATCH_UP_LIMIT = 20_000;
-const LONG_OVER_MS = 2 * 86_400_000;
-const ALIVE_EVERY_MS = 60_000;
-const GONE_MS = 900_000;
-/** Minute of the day of the all-quiet line when no quiet hours say otherwise: 09:00. */
-const DAILY_MIN = 540;
 
 /**
  * @example
@@ -91,6 +73,7 @@ class StoredTelling implements Telling {
   readonly #d: TellingDeps;
   readonly #lanes: readonly Lane[];
   readonly #timezone: string;
+  readonly #days: Days;
   readonly #known = new Map<string, Told>();
   /** Incidents whose count alone has changed, with the time of the last edit. */
   readonly #counts = new Map<string, { at: number; dirty: boolean }>();
@@ -99,12 +82,17 @@ class StoredTelling implements Telling {
   /** Incidents the store refused to tell about. */
   readonly #missed = new Set<string>();
   #queue: Promise<void> = Promise.resolve();
-  #aliveAt = 0;
   #tellUntil = Infinity;
 
   constructor(deps: TellingDeps) {
     this.#d = deps;
     this.#timezone = deps.config.quietHours?.timezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+    this.#days = new Days({
+      ...deps,
+      timezone: this.#timezone,
+      notice: (notice) => this.#notice(notice),
+      forget: (incident) => this.#forget(incident),
+    });
     this.#lanes = deps.notifiers.map(
       (notifier) =>
         new Lane({
@@ -131,7 +119,7 @@ class StoredTelling implements Telling {
 
   async run(signal: AbortSignal): Promise<void> {
     const lanes = this.#lanes.map((lane) => lane.run(signal));
-    await this.#inTurn(() => this.#arrive());
+    await this.#inTurn(() => this.#days.arrive());
     await this.#inTurn(() => this.#catchUp());
     while (!signal.aborted) {
       await this.#d.clock.sleep(SWEEP_MS, signal);
@@ -244,8 +232,8 @@ class StoredTelling implements Telling {
   async #sweep(): Promise<void> {
     for (const id of [...this.#missed]) await this.#retell(id);
     await this.#inTurn(() => this.#editCounts());
-    await this.#inTurn(() => this.#stayAlive());
-    await this.#inTurn(() => this.#sayAllQuiet());
+    await this.#inTurn(() => this.#days.stayAlive());
+    await this.#inTurn(() => this.#days.sayAllQuiet());
   }
 
   async #retell(id: string): Promise<void> {
@@ -263,14 +251,11 @@ class StoredTelling implements Telling {
     for (const incident of [...unfinished, ...recent]) if (!isLongOver(incident, now)) await this.told(incident);
   }
 
-  /** What was told about problems that are long over need not be kept: one that comes back gets a new card. */
-  async #forgetOld(): Promise<void> {
-    const { store, clock } = this.#d;
-    for (const incident of await store.incidents({ states: ['resolved'], limit: CATCH_UP_LIMIT })) {
-      if (!isLongOver(incident, clock.now()) || !(await store.value(valueKey(incident.id)))) continue;
-      await store.setValue(valueKey(incident.id), null);
-      this.#known.delete(incident.id);
-    }
+  /** What was told about it need not be kept any more. */
+  async #forget(incident: string): Promise<void> {
+    if ((await this.#d.store.value(valueKey(incident))) !== null)
+      await this.#d.store.setValue(valueKey(incident), null);
+    this.#known.delete(incident);
   }
 
   async #editCounts(): Promise<void> {
@@ -294,60 +279,6 @@ class StoredTelling implements Telling {
       if (notifier.edits && (await this.#d.store.lastSent(notifier.name, key))) return true;
     return false;
   }
-
-  /** After a longer absence people are told how long nobody watched. */
-  async #arrive(): Promise<void> {
-    const now = this.#d.clock.now();
-    const seen = await this.#d.store.value<number>('telling/alive');
-    await this.#d.store.setValue('telling/alive', now);
-    this.#aliveAt = now;
-    // The first daily line comes after the first whole day.
-    await this.#d.store.swapValue('telling/daily', null, { day: dayOf(now, this.#timezone), since: now });
-    if (seen === null || now - seen < GONE_MS) return;
-    await this.#notice({
-      key: `back:${now}`,
-      severity: null,
-      title: `👋 ${this.#d.config.node}: selfheal is back`,
-      body: `Nobody watched for ${spanText(now - seen)}.`,
-      urgency: 'now',
-      reason: 'selfheal was away: at once',
-    });
-  }
-
-  async #stayAlive(): Promise<void> {
-    const now = this.#d.clock.now();
-    if (now - this.#aliveAt < ALIVE_EVERY_MS) return;
-    this.#aliveAt = now;
-    await this.#d.store.setValue('telling/alive', now);
-  }
-
-  /** Once a day a line says that all is well, so that silence is never mistaken for health. */
-  async #sayAllQuiet(): Promise<void> {
-    const { store, clock, config } = this.#d;
-    const now = clock.now();
-    const today = dayOf(now, this.#timezone);
-    const last = await store.value<{ readonly day: string; readonly since: number }>('telling/daily');
-    if (last === null) return;
-    const due = config.quietHours ? minutesOf(config.quietHours.to) : DAILY_MIN;
-    if (last.day === today || minuteNow(now, this.#timezone) < due) return;
-    await store.setValue('telling/daily', { day: today, since: now });
-    await this.#forgetOld();
-    const busy = (await store.outbox({ since: last.since, limit: 500 })).some(
-      ({ notification }) => notification.incident !== null && notification.urgency !== 'none',
-    );
-    if (busy) return;
-    const open = await store.incidents({ states: ['open', 'awaiting-approval', 'needs-human'], limit: 1_000 });
-    const silenced = await store.incidents({ states: ['silenced'], limit: 1_000 });
-    await this.#notice({
-      key: 'daily',
-      edition: today,
-      severity: null,
-      title: `🩺 ${config.node}: all quiet`,
-      body: quietText(open.length, silenced.length),
-      urgency: 'now',
-      reason: 'daily line: nothing was sent for a day',
-    });
-  }
 }
 
 function countPause(incident: Incident): number {
@@ -355,23 +286,8 @@ function countPause(incident: Incident): number {
   return Math.min(COUNT_SELDOM_MS, Math.max(COUNT_EVERY_MS, age / 10));
 }
 
-function isLongOver({ state }: Incident, now: number): boolean {
-  return state.name === 'resolved' && now - state.at > LONG_OVER_MS;
-}
-
-function quietText(open: number, silenced: number): string {
-  if (open + silenced === 0) return 'Nothing open, nothing to do.';
-  const counts = [open > 0 ? `${open} still open` : null, silenced > 0 ? `${silenced} silenced` : null];
-  return `Nothing new; ${counts.filter((count) => count !== null).join(', ')} ("incidents").`;
-}
-
 function valueKey(incident: string): string {
   return `told/${incident}`;
-}
-
-function minutesOf(text: string): number {
-  const [hours = 0, minutes = 0] = text.split(':').map(Number);
-  return hours * 60 + minutes;
 }
 
 function digest(text: string): string {

@@ -297,7 +297,7 @@ const memory = createTelegramMemory(store, clock);
 // A bot can only write to people who wrote to it first.
 await memory.heard(1000);
 const notifier = createTelegramNotifier(access, memory);
-const config = { node: 'box', notifyOnFix: true, notifyOnCritical: true, quietHours: null, digestIntervalMs: work.digestIntervalMs, maxAutoFixAttempts: 3 };
+const config = { node: 'box', services: [], notifyOnFix: true, notifyOnCritical: true, quietHours: null, digestIntervalMs: work.digestIntervalMs, maxAutoFixAttempts: 3 };
 const telling = createTelling({ store, notifiers: [notifier], config, clock });
 const stop = new AbortController();
 const running = telling.run(stop.signal);
