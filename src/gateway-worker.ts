@@ -147,11 +147,12 @@ function reportOf(status: GatewayStatus, at: number): GatewayReport {
     failovers: status.failovers,
     spliced: status.spliced,
     lost: status.lost,
-    upstreams: status.upstreams.map(({ name, fallback, model, open, answered, lastAnswerAt, quotas }) => ({
+    upstreams: status.upstreams.map(({ name, kind, fallback, model, open, answered, lastAnswerAt, quotas }) => ({
       name,
+      kind,
       fallback,
       model,
-      open: open.map(({ kind, until, message }) => ({ kind, until, message })),
+      open: open.map((o) => ({ kind: o.kind, until: o.until, message: o.message })),
       answered,
       lastAnswerAt,
       quotas,

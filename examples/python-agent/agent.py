@@ -1,4 +1,4 @@
-"""A small agent that can fall ill: it greets, reports and updates itself.
+"""A small agent that can fall ill: it greets, reports, updates itself and asks its model.
 
     python agent.py            works until it is stopped, one task file at a time
     python agent.py --check    does each kind of work once; exit 0 means healthy
@@ -6,10 +6,12 @@
 
 import json
 import logging
+import os
 import pathlib
 import subprocess
 import sys
 import time
+import urllib.request
 
 HERE = pathlib.Path(__file__).parent
 TASKS = HERE / "tasks"
@@ -28,7 +30,31 @@ def work(task: str) -> str:
         return Report(settings["title"]).summary(settings["items"])
     if task == "update":
         return update()
+    if task == "ask":
+        return ask("What is the capital of France?")
     return greeting(settings["name"])
+
+
+def ask(question: str) -> str:
+    """Asks its model, and writes down the answer as it comes."""
+    body = {"model": "big-model", "stream": True, "messages": [{"role": "user", "content": question}]}
+    request = urllib.request.Request(
+        os.environ["OPENAI_BASE_URL"] + "/chat/completions",
+        json.dumps(body).encode(),
+        {"content-type": "application/json", "authorization": "Bearer " + os.environ.get("OPENAI_API_KEY", "none")},
+    )
+    text = ""
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
+        for line in answer:
+            if not line.startswith(b"data: {"):
+                continue
+            event = json.loads(line[6:])
+            if "error" in event:
+                raise RuntimeError(event["error"]["message"])
+            for choice in event["choices"]:
+                text += choice["delta"].get("content") or ""
+    (HERE / "answer.txt").write_text(text)
+    return text
 
 
 def update() -> str:

@@ -1,4 +1,4 @@
-// `demo`: two small agents, ten real faults, healed while you watch.
+// `demo`: two small agents, twelve real faults, healed while you watch.
 
 import { type CliContext, type CommonOptions, EXIT, type Exit, UsageError } from './context.ts';
 

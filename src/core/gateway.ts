@@ -24,6 +24,8 @@ export interface ModelQuota {
 /** An upstream as the gateway last told of it. */
 export interface ModelUpstream {
   readonly name: string;
+  /** Whose interface it has: `anthropic` or `openai`. */
+  readonly kind: string;
   readonly fallback: boolean;
   readonly model: string | null;
   readonly open: readonly { readonly kind: string; readonly until: number; readonly message: string }[];

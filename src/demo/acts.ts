@@ -1,6 +1,7 @@
-// Five ways to break a real agent. Each act leaves the machine as such a fault leaves it; nothing
+// Six ways to break a real agent. Each act leaves the machine as such a fault leaves it; nothing
 // tells the healer what was done.
 
+import { WHOLE_ANSWER } from './provider.ts';
 import type { World } from './world.ts';
 
 export interface Act {
@@ -9,6 +10,8 @@ export interface Act {
   readonly types: readonly string[];
   /** What was done, as a sentence, once it is done. */
   play(world: World): Promise<string>;
+  /** What it came to, as the agent itself has it; `ok` false: it was not healed, whatever the healer says. */
+  judge?(world: World): Promise<{ readonly ok: boolean; readonly said: string }>;
 }
 
 const missingModule: Act = {
@@ -80,5 +83,22 @@ const crash: Act = {
   },
 };
 
+const rateLimit: Act = {
+  title: 'the model provider breaks off its answer with a rate limit',
+  types: ['rate_limit'],
+  async play(world) {
+    world.provider.limit();
+    await world.task('ask');
+    return 'the provider says half a sentence, then that it answers again in ten minutes';
+  },
+  async judge(world) {
+    const answer = await world.read('answer.txt').catch(() => '');
+    return {
+      ok: answer === WHOLE_ANSWER,
+      said: answer === '' ? 'the agent has no answer' : `the agent has: ${answer}`,
+    };
+  },
+};
+
 // The stuck merge leaves two branches apart, as its repair should; so it comes after the deploy.
-export const acts: readonly Act[] = [missingModule, brokenConfiguration, upstreamFix, stuckMerge, crash];
+export const acts: readonly Act[] = [missingModule, brokenConfiguration, upstreamFix, stuckMerge, crash, rateLimit];

@@ -1,11 +1,11 @@
-// `selfheal demo`: breaks two real agents in five ways each and lets the ordinary monitor heal them,
+// `selfheal demo`: breaks two real agents in six ways each and lets the ordinary monitor heal them,
 // with nothing simulated. Needs no network beyond the loopback and leaves nothing behind.
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { IncidentDetail } from '../answers.ts';
-import type { Config, ServiceConfig } from '../config/contract.ts';
+import type { Config, GatewayConfig, ServiceConfig } from '../config/contract.ts';
 import type { ServiceFacts } from '../host/contract.ts';
 import { systemClock } from '../host/clock.ts';
 import { createRun } from '../host/run.ts';
@@ -13,6 +13,7 @@ import { SelfHealingMonitor } from '../monitor.ts';
 import type { Log } from '../telemetry/log.ts';
 import { createDrillKit, type DrillWorld } from '../testing/create-drill-kit.ts';
 import { acts, type Act } from './acts.ts';
+import { Providers } from './provider.ts';
 import { healedAfterMs, tell, type Paint, type Scene } from './story.ts';
 import { nodeAgent, openWorld, prepareAgent, pythonAgent, type AgentKind, type World } from './world.ts';
 
@@ -42,7 +43,7 @@ const SCENE_MS = 60_000;
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const began = systemClock.monotonic();
   const { print, paint } = options;
-  print(paint.bold('selfheal demo: two small agents, five faults each, everything real'));
+  print(paint.bold('selfheal demo: two small agents, six faults each, everything real'));
   print(
     paint.dim(
       '  preparing a Python agent (venv, pip index) and a Node agent (node_modules, npm registry), each with a git upstream',
@@ -69,6 +70,7 @@ class Stage {
   readonly #folder: string;
   readonly #worlds = new Map<string, DrillWorld>();
   #monitor: SelfHealingMonitor | null = null;
+  #providers: Providers | null = null;
   #number = 0;
 
   private constructor(options: DemoOptions, folder: string) {
@@ -97,9 +99,11 @@ class Stage {
       const scene = await this.#scene(kind, act, world);
       const detail = await this.#end(kind, act, scene.brokeAt);
       this.#number += 1;
-      for (const line of tell({ ...scene, number: this.#number }, detail, this.#options.paint))
+      const verdict = (await act.judge?.(world)) ?? null;
+      for (const line of tell({ ...scene, number: this.#number, verdict }, detail, this.#options.paint))
         this.#options.print(line);
-      results.push({ agent: kind.name, title: act.title, healedAfterMs: healedAfterMs(scene.brokeAt, detail) });
+      const healed = verdict?.ok === false ? null : healedAfterMs(scene.brokeAt, detail);
+      results.push({ agent: kind.name, title: act.title, healedAfterMs: healed });
     }
     return results;
   }
@@ -107,6 +111,7 @@ class Stage {
   async close(): Promise<void> {
     await this.#monitor?.stop();
     for (const world of this.#worlds.values()) await world.close();
+    await this.#providers?.close();
     await rm(this.#folder, { recursive: true, force: true });
   }
 
@@ -119,15 +124,16 @@ class Stage {
         return serviceOf(await prepareAgent(kind, world, this.#options.examples));
       }),
     );
+    this.#providers = await Providers.open(this.kinds);
     this.#monitor = new SelfHealingMonitor({
-      config: demoConfig(join(this.#folder, 'state'), services),
+      config: demoConfig(join(this.#folder, 'state'), services, this.#providers.gateway()),
       environment: this.#options.environment,
       log: this.#options.log,
     });
     await this.#monitor.start();
   }
 
-  async #scene(kind: AgentKind, act: Act, world: World): Promise<Omit<Scene, 'number'>> {
+  async #scene(kind: AgentKind, act: Act, world: World): Promise<Omit<Scene, 'number' | 'verdict'>> {
     const brokeAt = Date.now();
     return { agent: kind.name, title: act.title, directory: world.directory, brokeAt, broke: await act.play(world) };
   }
@@ -164,7 +170,9 @@ class Stage {
   #world(kind: AgentKind): World {
     const world = this.#worlds.get(kind.name);
     if (!world) throw new Error(`no world was made for ${kind.name}`);
-    return openWorld(kind, world, this.#running().operations);
+    const provider = this.#providers?.of(kind.name);
+    if (!provider) throw new Error('the providers are not there');
+    return openWorld(kind, world, this.#running().operations, provider);
   }
 
   #running(): SelfHealingMonitor {
@@ -188,7 +196,7 @@ function serviceOf(facts: ServiceFacts): ServiceConfig {
   };
 }
 
-function demoConfig(state: string, services: readonly ServiceConfig[]): Config {
+function demoConfig(state: string, services: readonly ServiceConfig[], gateway: GatewayConfig): Config {
   return {
     file: null,
     node: 'demo',
@@ -206,7 +214,7 @@ function demoConfig(state: string, services: readonly ServiceConfig[]): Config {
     quietHours: null,
     digestIntervalMs: 3_600_000,
     dashboard: null,
-    gateway: null,
+    gateway,
     rules: [],
     severities: {},
     limits: { changesPerHour: 100, changesPerDay: 100, restartsPerHour: 100 },

@@ -26,6 +26,8 @@ export interface Scene {
   readonly brokeAt: number;
   /** Folder of the agent: paths below it are told without it. */
   readonly directory: string;
+  /** What it came to, as the agent itself has it. */
+  readonly verdict: { readonly ok: boolean; readonly said: string } | null;
 }
 
 const WIDTH = 96;
@@ -53,6 +55,8 @@ export function tell(scene: Scene, detail: IncidentDetail | null, paint: Paint):
   for (const one of evidenceOf(detail))
     lines.push(line(proven?.at ?? null, 'checked', `${mark(one, paint)} ${short(one.check)}`));
   const end = incident.outcome;
+  if (scene.verdict)
+    lines.push(line(null, 'came to', `${mark({ passed: scene.verdict.ok }, paint)} ${short(scene.verdict.said)}`));
   const word = end?.kind === 'fixed' ? paint.good('fixed') : paint.bad(end?.kind ?? incident.state);
   lines.push(line(end ? Date.parse(end.at) : null, 'end', `${word} ${paint.dim(short(incident.reason))}`));
   if (plan) lines.push(line(null, 'undo', paint.dim(`selfheal rollback ${incident.id}`)));
@@ -69,7 +73,7 @@ function evidenceOf(detail: IncidentDetail): readonly Evidence[] {
   return detail.incident.outcome?.evidence.filter((e) => e.check !== '') ?? [];
 }
 
-function mark(evidence: Evidence, paint: Paint): string {
+function mark(evidence: Pick<Evidence, 'passed'>, paint: Paint): string {
   if (evidence.passed === true) return paint.good('✓');
   return evidence.passed === false ? paint.bad('✗') : paint.dim('?');
 }

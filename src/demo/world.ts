@@ -1,10 +1,12 @@
 // The demo's two agents on the real machine: a real repository with an upstream, a real venv and a
 // real node_modules, both filled from package indexes of our own on the loopback.
 
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ServiceFacts } from '../host/contract.ts';
 import type { Operations } from '../operations.ts';
+import type { FakeDialect } from '../testing/model-server.ts';
+import type { Provider } from './provider.ts';
 import type { DrillWorld } from '../testing/create-drill-kit.ts';
 
 /** What an act may do to an agent. */
@@ -14,6 +16,7 @@ export interface World {
   /** Folder the agent's packages are in, as people know it. */
   readonly modulesFolder: string;
   readonly reportFile: string;
+  readonly provider: Provider;
   read(path: string): Promise<string>;
   edit(path: string, text: string): Promise<void>;
   git(...args: readonly string[]): Promise<void>;
@@ -21,7 +24,7 @@ export interface World {
   gitFails(...args: readonly string[]): Promise<void>;
   upstream(files: Readonly<Record<string, string>>, message: string): Promise<void>;
   removeModule(): Promise<void>;
-  /** Gives the agent a task: greet, report or update. */
+  /** Gives the agent a task: greet, report, update or ask. */
   task(name: string): Promise<void>;
   /** Stops the agent on purpose, as its owner would; resolves when it has ended. */
   stop(): Promise<void>;
@@ -34,6 +37,8 @@ export interface AgentKind {
   readonly example: string;
   readonly modulesFolder: string;
   readonly reportFile: string;
+  /** What it speaks to its model. */
+  readonly dialect: FakeDialect;
   readonly command: (directory: string) => readonly string[];
   prepare(world: DrillWorld): Promise<void>;
   /** Path of the installed module below the agent's folder. */
@@ -47,6 +52,7 @@ export const pythonAgent: AgentKind = {
   example: 'python-agent',
   modulesFolder: '.venv',
   reportFile: 'report.py',
+  dialect: 'chat',
   command: (directory) => [join(directory, '.venv/bin/python'), '-u', 'agent.py'],
   async prepare({ kit }) {
     const code = `def greeting(name):\n    return f"${GREETING}, {name}!"\n`;
@@ -64,6 +70,7 @@ export const nodeAgent: AgentKind = {
   example: 'node-agent',
   modulesFolder: 'node_modules',
   reportFile: 'report.mjs',
+  dialect: 'messages',
   command: () => [process.execPath, 'agent.mjs'],
   async prepare({ kit }) {
     const code = `exports.greeting = (name) => \`${GREETING}, \${name}!\`;\n`;
@@ -81,7 +88,7 @@ export async function prepareAgent(kind: AgentKind, world: DrillWorld, examples:
   const files = await Promise.all(
     names.map(async (name) => [name, await readFile(join(folder, name), 'utf8')] as const),
   );
-  const ignored = '.venv/\nnode_modules/\ntasks/\n__pycache__/\n.npmrc\npackage-lock.json\n';
+  const ignored = '.venv/\nnode_modules/\ntasks/\n__pycache__/\nanswer.txt\n.npmrc\npackage-lock.json\n';
   await kit.repository({ ...Object.fromEntries(files), 'notes.md': 'notes\n', '.gitignore': ignored });
   await kind.prepare(world);
   const command = kind.command(kit.directory);
@@ -90,8 +97,9 @@ export async function prepareAgent(kind: AgentKind, world: DrillWorld, examples:
 }
 
 /** The handle an act gets. The agent is stopped and started as its owner would do it: through selfheal. */
-export function openWorld(kind: AgentKind, { kit }: DrillWorld, operations: Operations): World {
+export function openWorld(kind: AgentKind, { kit }: DrillWorld, operations: Operations, provider: Provider): World {
   return {
+    provider,
     agent: kind.name,
     directory: kit.directory,
     modulesFolder: kind.modulesFolder,
@@ -106,7 +114,13 @@ export function openWorld(kind: AgentKind, { kit }: DrillWorld, operations: Oper
       for (const name of await readdir(folder))
         if (name.startsWith('friendly')) await rm(join(folder, name), { recursive: true });
     },
-    task: (name) => kit.write(`tasks/${name}`, `${name}\n`),
+    // Put there whole: the agent takes it away the moment it sees it.
+    async task(name) {
+      const [fresh, folder] = [join(kit.directory, '.task'), join(kit.directory, 'tasks')];
+      await mkdir(folder, { recursive: true });
+      await writeFile(fresh, `${name}\n`);
+      await rename(fresh, join(folder, name));
+    },
     stop: async () => void (await operations.control(kind.name, 'stop', 'demo')),
     start: async () => void (await operations.control(kind.name, 'start', 'demo')),
     pid: () => pidOf(kind.name, operations),

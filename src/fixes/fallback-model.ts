@@ -61,14 +61,16 @@ export default defineFix({
   ],
 });
 
-async function diagnose({ probe }: FixContext): Promise<Diagnosis> {
+async function diagnose({ probe, incident }: FixContext): Promise<Diagnosis> {
   const report = await probe.gateway();
   if (report === null) return notApplicable('no model gateway runs here');
   const now = probe.clock.now();
-  const from = report.upstreams.find((upstream) => !upstream.fallback && closedUntil(upstream, now) > now);
+  const closed = report.upstreams.filter((upstream) => !upstream.fallback && closedUntil(upstream, now) > now);
+  // Of several that cannot answer the report names the one that it is about.
+  const from = closed.find(({ name }) => incident.message.includes(` ${name} `)) ?? closed[0];
   if (!from) return notApplicable('the gateway’s providers answer by now');
   const to = report.upstreams.find(
-    (upstream) => upstream !== from && closedUntil(upstream, now) <= now && canAnswer(upstream),
+    (upstream) => upstream !== from && closedUntil(upstream, now) <= now && canAnswer(upstream, from),
   );
   if (!to) return notApplicable(`nobody else is there to answer for ${from.name}`);
   const until = Math.min(closedUntil(from, now), now + LONGEST_MS);
@@ -76,7 +78,9 @@ async function diagnose({ probe }: FixContext): Promise<Diagnosis> {
   return proposal({ report, from, to, until, why: reasonOf(from, now) });
 }
 
-const canAnswer = ({ fallback, model }: ModelUpstream): boolean => !fallback || model !== null;
+/** Another vendor, or a fallback, does not know the model that the agent names. */
+const canAnswer = ({ fallback, kind, model }: ModelUpstream, from: ModelUpstream): boolean =>
+  model !== null || (!fallback && kind === from.kind);
 
 /** When everything that keeps it from answering is over; 0 when nothing does. */
 function closedUntil({ open }: ModelUpstream, now: number): number {

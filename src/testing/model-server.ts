@@ -24,7 +24,13 @@ export type FakeBehaviour =
   /** 200, the head of the stream, then an error event before any content. */
   | { readonly kind: 'error-first'; readonly type?: string }
   /** 200, some content, then an error event. */
-  | { readonly kind: 'error-within'; readonly type?: string; readonly saying?: FakeSaying; readonly after?: number }
+  | {
+      readonly kind: 'error-within';
+      readonly type?: string;
+      readonly message?: string;
+      readonly saying?: FakeSaying;
+      readonly after?: number;
+    }
   /** 200, so many frames, then the connection is cut. */
   | { readonly kind: 'cut'; readonly saying?: FakeSaying; readonly after?: number }
   /** 200, so many frames, then a clean end without the terminal event. */
@@ -156,7 +162,11 @@ export class FakeModelServer {
         );
       case 'error-within': {
         const frames = answerFrames(dialect, saying, model);
-        return this.#stream(response, [...frames.slice(0, how.after ?? 4), errorFrame(dialect, how.type)], 'end');
+        return this.#stream(
+          response,
+          [...frames.slice(0, how.after ?? 4), errorFrame(dialect, how.type, how.message)],
+          'end',
+        );
       }
       case 'cut':
       case 'short':

@@ -210,13 +210,14 @@ export function errorBody(dialect: FakeDialect, type: string, message: string): 
   return { error: { message, type, param: null, code: type } };
 }
 
-export function errorFrame(dialect: FakeDialect, type = 'overloaded_error'): string {
-  if (dialect === 'messages') return sse('error', errorBody('messages', type, 'Overloaded'));
-  if (dialect === 'chat') return sse(null, errorBody('chat', type, 'The server had an error'));
+export function errorFrame(dialect: FakeDialect, type = 'overloaded_error', said?: string): string {
+  const message = said ?? 'The server had an error';
+  if (dialect === 'messages') return sse('error', errorBody('messages', type, said ?? 'Overloaded'));
+  if (dialect === 'chat') return sse(null, errorBody('chat', type, message));
   return sse('error', {
     type: 'error',
     code: type,
-    message: 'The server had an error',
+    message,
     param: null,
     sequence_number: 9,
   });
