@@ -221,6 +221,7 @@ export class ErrorDetector {
       this.#endLine(state);
       state.framer.flush();
       this.#streams.delete(block.stream);
+      this.#fed.delete(state);
     }
     return this.#detect(state);
   }
