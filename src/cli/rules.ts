@@ -1,5 +1,6 @@
 // `rules test FILE [LOG]`: do the user's own rules do what their samples say, and what do they find?
 
+import type { Facts } from '../core/facts.ts';
 import { oneLine } from '../core/visible.ts';
 import { type CliContext, type CommonOptions, EXIT, type Exit, UsageError, widthOf } from './context.ts';
 import { count, paintSeverity, table } from './output.ts';
@@ -21,12 +22,17 @@ export async function test(
       paintSeverity(row.severity, context.colors),
       row.type,
       row.rule,
-      oneLine(row.message, 400),
+      oneLine([row.message, ...factWords(row.facts)].join('  '), 400),
     ]);
     for (const line of table(found, widthOf(context))) await context.out.line(line);
     if (text !== null) await context.out.line(`${count(rows.length, 'error')} found.`);
   }
   return problems.length > 0 ? EXIT.badNews : EXIT.ok;
+}
+
+/** What the named groups of the pattern have caught, and what any record may say. */
+function factWords(facts: Facts): readonly string[] {
+  return Object.entries(facts).map(([name, value]) => `${name}=${String(value)}`);
 }
 
 /** A test log is read whole; a big one belongs into `scan`. */

@@ -6,8 +6,9 @@ import { RE2JS } from 're2js';
 import { z } from 'zod';
 import { ConfigError, type ConfigProblem } from '../config/contract.ts';
 import { byPlace, describeIssues } from '../config/problems.ts';
+import { nearest } from '../config/nearest.ts';
 import { readYaml, type YamlFile } from '../config/yaml.ts';
-import type { FactName } from '../core/facts.ts';
+import { FACT_NAMES, type FactName } from '../core/facts.ts';
 import { ERROR_TYPES, SEVERITIES } from '../core/words.ts';
 import { LEVELS } from './levels.ts';
 import type { Hit, MatchRule, RulePattern } from './rule-set.ts';
@@ -122,7 +123,9 @@ function compile(rule: UserRule, complain: Complain): MatchRule {
 
 function expressionOf(source: string, path: readonly (string | number)[], complain: Complain): RE2JS | null {
   try {
-    return RE2JS.compile(source);
+    const expression = RE2JS.compile(source);
+    for (const name of Object.keys(expression.namedGroups() ?? {})) if (!isFact(name)) complain(path, noFact(name));
+    return expression;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     complain(
@@ -131,6 +134,17 @@ function expressionOf(source: string, path: readonly (string | number)[], compla
     );
     return null;
   }
+}
+
+/** A second spelling of a group (`path2`) stands for the first, as in the catalogue. */
+function isFact(group: string): boolean {
+  return (FACT_NAMES as readonly string[]).includes(group.replace(/\d+$/, ''));
+}
+
+function noFact(group: string): string {
+  const near = nearest(group, FACT_NAMES);
+  const hint = near === null ? `the names are ${FACT_NAMES.join(', ')}` : `did you mean ${near}?`;
+  return `the group "${group}" is no fact; ${hint}`;
 }
 
 function find(expression: RE2JS, text: string): Hit | null {
