@@ -1,6 +1,8 @@
 // Secrets are masked before any text is stored or shown. Known formats, known values in the usual
 // encodings, and whatever stands behind a word like "password"; ordinary ids and hashes stay readable.
 
+import { Memo } from './memo.ts';
+
 /** What a secret is replaced by. */
 export const MASK = '[secret]';
 
@@ -16,8 +18,17 @@ const SHORTEST_KNOWN = 6;
  * @example redact('GET https://bob:hunter22@db/x') // 'GET https://bob:[secret]@db/x'
  */
 export function redact(text: string, known: readonly string[] = []): string {
+  const forms = formsOf(known);
+  if (forms !== memo.forms) memo = { forms, texts: new Memo() };
+  return memo.texts.of(text, (one) => redactAnew(one, forms));
+}
+
+/** What was masked lately with the values that were asked for last. */
+let memo: { readonly forms: readonly string[]; readonly texts: Memo<string> } = { forms: [], texts: new Memo() };
+
+function redactAnew(text: string, forms: readonly string[]): string {
   let out = text;
-  for (const form of formsOf(known)) if (out.includes(form)) out = out.split(form).join(MASK);
+  for (const form of forms) if (out.includes(form)) out = out.split(form).join(MASK);
   if (!SMELLS.test(out)) return out;
   // A mask can uncover what stood too close before it to be seen: until nothing changes, which makes it idempotent.
   for (let round = 0; round < MOST_ROUNDS; round++) {

@@ -2,6 +2,7 @@
 // grammar they must pass, because a fact of a hostile text must never look like more than it is.
 
 import { type FactName, type Facts, NUMERIC_FACTS } from '../core/facts.ts';
+import { remembering } from '../core/memo.ts';
 import type { ErrorType } from '../core/words.ts';
 import type { Trace } from '../core/record.ts';
 import { addressIn, configPlaceIn, firstOf, pathIn, portIn, sourcePlaceIn } from './places.ts';
@@ -16,7 +17,7 @@ export function completeFacts(type: ErrorType, matched: Loose, said: Utterance, 
   const put = (name: FactName, value: string | number | null | undefined): void => {
     if (facts[name] === undefined && value !== undefined && value !== null && value !== '') facts[name] = value;
   };
-  const texts = [said.text, ...reading.utterances.map((one) => one.text)];
+  const texts = [...new Set([said.text, ...reading.utterances.map((one) => one.text)])];
   const first = firstLines(reading.record.text);
   const { structured } = reading;
   put('exception', exceptionOf(reading.record.trace, texts));
@@ -136,13 +137,17 @@ const EXCEPTION_NAMES: readonly RegExp[] = [
 ];
 
 function exceptionName(texts: readonly string[]): string | null {
-  for (const text of texts)
-    for (const pattern of EXCEPTION_NAMES) {
-      const name = pattern.exec(text.split('\n', 1)[0] ?? '')?.[1];
-      if (name && name.length > 4 && !/^(?:PHP|Parse|Fatal)/.test(name)) return name.replace(/\\\\/g, '\\');
-    }
-  return null;
+  return firstOf(texts, exceptionNameIn);
 }
+
+const exceptionNameIn = remembering((text: string): string | null => {
+  const line = text.split('\n', 1)[0] ?? '';
+  for (const pattern of EXCEPTION_NAMES) {
+    const name = pattern.exec(line)?.[1];
+    if (name && name.length > 4 && !/^(?:PHP|Parse|Fatal)/.test(name)) return name.replace(/\\\\/g, '\\');
+  }
+  return null;
+});
 
 const STATUS: readonly RegExp[] = [
   /\b(?:error code|status[_ ]?code|http status|statuscode|status|http error|response code|http response code|server responded with|answered|returned|response|http)[\s:='"(]{1,4}([1-5]\d\d)\b(?!\d|\.\d|:\d)/i,
@@ -153,7 +158,7 @@ const STATUS: readonly RegExp[] = [
 ];
 
 /** The status named first. */
-function statusIn(text: string): number | null {
+const statusIn = remembering((text: string): number | null => {
   let found: { readonly at: number; readonly value: number } | null = null;
   for (const pattern of STATUS) {
     const match = pattern.exec(text);
@@ -161,7 +166,7 @@ function statusIn(text: string): number | null {
     if (match && value >= 400 && (found === null || match.index < found.at)) found = { at: match.index, value };
   }
   return found?.value ?? null;
-}
+});
 
 /** A variable of the environment, where the text calls it one. */
 function envIn(text: string): string | null {
@@ -173,10 +178,10 @@ function envIn(text: string): string | null {
 }
 
 /** A process the text itself names. */
-function pidIn(text: string): number | null {
+const pidIn = remembering((text: string): number | null => {
   const match = /\b(?:pid|PID|process)[ =:#[(]{1,2}(\d{2,9})\b|[Kk]ill(?:ed)? process (\d{1,9})/.exec(text);
   return match ? Number(match[1] ?? match[2]) : null;
-}
+});
 
 /** The process that wrote a syslog line. */
 function pidOfProgram(line: string): number | null {
@@ -184,13 +189,13 @@ function pidOfProgram(line: string): number | null {
   return match ? Number(match[1]) : null;
 }
 
-function exitCodeIn(text: string): number | null {
+const exitCodeIn = remembering((text: string): number | null => {
   const match =
     /\b(?:exit(?:ed)?(?: with)?(?: a)?(?: non-zero)?|return(?:ed)?|terminated with)[ _-]?(?:exit )?(?:code|status)?[ =:([]{1,3}(-?\d{1,3})\b/i.exec(
       text,
     );
   return match ? Number(match[1]) : null;
-}
+});
 
 function signalIn(text: string): string | null {
   return /\b(SIG(?:KILL|SEGV|ABRT|TERM|INT|BUS|ILL|FPE|HUP|PIPE|QUIT|TRAP|SYS))\b/.exec(text)?.[1] ?? null;
@@ -218,10 +223,11 @@ const PROVIDERS: readonly [string, RegExp][] = [
 ];
 
 function providerIn(texts: readonly string[]): string | null {
-  const said = texts.join('\n');
-  for (const [name, pattern] of PROVIDERS) if (pattern.test(said)) return name;
-  return null;
+  const ranks = texts.map(providerRankIn).filter((rank) => rank >= 0);
+  return PROVIDERS[Math.min(...ranks)]?.[0] ?? null;
 }
+
+const providerRankIn = remembering((text: string) => PROVIDERS.findIndex(([, pattern]) => pattern.test(text)));
 
 const UNITS: Readonly<Record<string, number>> = {
   ms: 0.001,
@@ -241,7 +247,7 @@ const UNITS: Readonly<Record<string, number>> = {
 };
 
 /** Seconds the other side asks us to wait. */
-function waitIn(text: string): number | null {
+const waitIn = remembering((text: string): number | null => {
   const match =
     /(?:retry[ _-]?after|retry in|try again in|please wait|wait|retry_?delay|available in|reset(?:s|ting)? in)["'\s:=]{1,5}((?:\d+(?:\.\d+)?\s?(?:h|m(?:s|in(?:ute)?s?)?|s(?:ec(?:ond)?s?)?)?\s?){1,3})(?![\w-])/i.exec(
       text,
@@ -251,14 +257,13 @@ function waitIn(text: string): number | null {
   for (const part of (match[1] ?? '').matchAll(/(\d+(?:\.\d+)?)\s?([a-z]*)/gi))
     seconds += Number(part[1]) * (UNITS[(part[2] ?? '').toLowerCase()] ?? 1);
   return seconds > 0 && seconds < 40 * 86_400 ? Math.round(seconds * 1e9) / 1e9 : null;
-}
+});
 
-function modelIn(text: string): string | null {
-  return (
+const modelIn = remembering(
+  (text: string): string | null =>
     /\b((?:gpt|claude|gemini|o[1345]|mistral|mixtral|llama|deepseek|qwen|command|grok)-[\w.-]{2,60})/.exec(text)?.[1] ??
-    null
-  );
-}
+    null,
+);
 
 function addAddress(facts: Loose, put: Put, texts: readonly string[], structured: Structured | null): void {
   if (facts.host === undefined && facts.port === undefined) {

@@ -2,6 +2,7 @@
 // releases) and keep different problems apart. `version` grows whenever a mask changes.
 
 import type { Fingerprint } from '../core/detection.ts';
+import { remembering } from '../core/memo.ts';
 import { redact } from '../core/redact.ts';
 import type { Trace } from '../core/record.ts';
 
@@ -75,7 +76,9 @@ const MASKS: readonly Mask[] = [
 ];
 
 /** The message with its variables masked, and what was masked, in order. */
-export function templateOf(message: string): { readonly template: string; readonly masks: readonly Masked[] } {
+export const templateOf = remembering(templateAnew);
+
+function templateAnew(message: string): { readonly template: string; readonly masks: readonly Masked[] } {
   const masks: Masked[] = [];
   // Whether a tool's level stands before its words depends on who logged them.
   let text = redact(message)

@@ -2,7 +2,8 @@
 // record says, the surest match wins, and what lost is kept for whoever asks.
 
 import type { FactName } from '../core/facts.ts';
-import { LEVEL_ORDER, type MatchRule, type RulePattern } from './rule-set.ts';
+import { Memo, remembering } from '../core/memo.ts';
+import { type Hit, LEVEL_ORDER, type MatchRule, type RulePattern } from './rule-set.ts';
 import { type Reading, type Utterance, type Voice, withoutQuotes } from './reading.ts';
 import { requiredOf } from './rule-set.ts';
 import { bare, WordFinder } from './word-finder.ts';
@@ -97,9 +98,9 @@ function matchOne(
 ): Match | null {
   const voice = voiceOf(said, reading);
   const text = voice === 'loud' ? said.text : withoutQuotes(said.text);
-  const hit = pattern.exec(text);
+  const hit = tried(pattern, text);
   if (!hit) {
-    if (text !== said.text && pattern.exec(said.text))
+    if (text !== said.text && tried(pattern, said.text))
       nearMisses.push({ rule, because: 'it stands in quotes, and the program does not call it an error' });
     return null;
   }
@@ -109,6 +110,18 @@ function matchOne(
     return null;
   }
   return { rule, pattern, said, facts: factsOf(pattern, hit.groups), confidence: pattern.confidence };
+}
+
+/** What patterns said of the texts that were tried last. */
+const TRIED = new Memo<Map<RulePattern, Hit | null>>(300);
+
+function tried(pattern: RulePattern, text: string): Hit | null {
+  const known = TRIED.of(text, () => new Map());
+  const before = known.get(pattern);
+  if (before !== undefined) return before;
+  const hit = pattern.exec(text);
+  known.set(pattern, hit);
+  return hit;
 }
 
 /** A calm line with a trace below it: the trace speaks for itself, the line does not. */
@@ -178,9 +191,14 @@ class Candidates {
     this.#always = this.#patterns.flatMap(({ pattern }, at) => (requiredOf(pattern) === null ? [at] : []));
   }
 
+  readonly #numbersIn = remembering((line: string): readonly number[] => [
+    ...new Set(this.#finder.in(line).flatMap((word) => this.#patternsOf[word] ?? [])),
+  ]);
+
   in(text: string): Map<MatchRule, RulePattern[]> {
     const numbers = new Set(this.#always);
-    for (const word of this.#finder.in(text)) for (const at of this.#patternsOf[word] ?? []) numbers.add(at);
+    // No word goes over a line end, and lines of a trace come again and again.
+    for (const line of text.split('\n')) for (const at of this.#numbersIn(line)) numbers.add(at);
     const found = new Map<MatchRule, RulePattern[]>();
     for (const at of [...numbers].sort((a, b) => a - b)) {
       const { rule, pattern } = this.#patterns[at] as { rule: number; pattern: RulePattern };

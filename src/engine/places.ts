@@ -1,6 +1,8 @@
 // Where a text says that something is: an address, a port, a file or a line of source. Claims, as all that a log
 // says; the grammar they must pass stands in facts.ts.
 
+import { remembering } from '../core/memo.ts';
+
 /** What `find` gives for the first text where it gives anything. */
 export function firstOf<T>(texts: readonly string[], find: (text: string) => T | null): T | null {
   for (const text of texts) {
@@ -48,7 +50,7 @@ const ADDRESSES: readonly RegExp[] = [
 const FILE_ENDING =
   /\.(?:py|js|mjs|cjs|ts|tsx|go|java|rb|php|log|json|ya?ml|so|c|h|cc|cpp|cs|kt|conf|cfg|service|sock|rs|dat|md|txt|sh|db|exe|dll|html|css|vue|sql|xml|toml|env|lock|jar)$/i;
 
-export function addressIn(text: string): Address | null {
+export const addressIn = remembering((text: string): Address | null => {
   for (const pattern of ADDRESSES)
     for (const { groups } of text.matchAll(pattern)) {
       const host = groups?.['host'];
@@ -57,11 +59,11 @@ export function addressIn(text: string): Address | null {
       return { ...(host ? { host } : {}), ...(port === null ? {} : { port }) };
     }
   return null;
-}
+});
 
-export function portIn(text: string): number | null {
-  return portOf(/\bport[:= ]{1,2}["'(]?(\d{2,5})\b/i.exec(text)?.[1]);
-}
+export const portIn = remembering((text: string): number | null =>
+  portOf(/\bport[:= ]{1,2}["'(]?(\d{2,5})\b/i.exec(text)?.[1]),
+);
 
 function portOf(digits: string | undefined): number | null {
   const port = Number(digits);
@@ -82,13 +84,13 @@ const PATHS: readonly RegExp[] = [
   /(?:^|[\s("'=:,])(?<path>(?:[A-Za-z]:[\\/]|~?\/|\.{1,2}\/)[\w.@+~/\\ -]{0,300}?[\w@~-]+(?:\.\w{1,8})?)(?=['"\s):;,>]|$)/,
 ];
 
-export function pathIn(text: string): string | null {
+export const pathIn = remembering((text: string): string | null => {
   for (const pattern of PATHS) {
     const path = pattern.exec(text)?.groups?.['path'];
     if (path && !path.startsWith('//') && path !== '/') return path;
   }
   return null;
-}
+});
 
 // ---------------------------------------------------------------- places in source
 
@@ -108,9 +110,7 @@ const SOURCE_PLACES: readonly RegExp[] = [
 ];
 
 /** The place that a compiler or an interpreter names in its message. */
-export function sourcePlaceIn(text: string): SourcePlace | null {
-  return placeOf(SOURCE_PLACES, text);
-}
+export const sourcePlaceIn = remembering((text: string) => placeOf(SOURCE_PLACES, text));
 
 const CONFIG_PLACES: readonly RegExp[] = [
   /\bin "(?<file>[^"\n]{1,300})", line (?<line>\d{1,7})/,
@@ -119,9 +119,7 @@ const CONFIG_PLACES: readonly RegExp[] = [
 ];
 
 /** The configuration file that could not be used, where the parser names it. */
-export function configPlaceIn(text: string): SourcePlace | null {
-  return placeOf(CONFIG_PLACES, text);
-}
+export const configPlaceIn = remembering((text: string) => placeOf(CONFIG_PLACES, text));
 
 function placeOf(patterns: readonly RegExp[], text: string): SourcePlace | null {
   for (const pattern of patterns) {

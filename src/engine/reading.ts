@@ -1,6 +1,7 @@
 // Parses a record once: what it says (utterances), how loudly (level or marks), who says it, and whether
 // it could be somebody's quotation. Everything downstream works on this and never on raw lines.
 
+import { remembering } from '../core/memo.ts';
 import type { LogRecord, Trace } from '../core/record.ts';
 import type { Framed } from './framer.ts';
 import { atLeast } from './levels.ts';
@@ -196,8 +197,8 @@ function voiceOf(record: LogRecord, message: string, utterances: readonly Uttera
 const SAID_LENGTH = 10;
 
 /** Text in quotes is what somebody else said, unless the program names it as its error or it is a protocol's answer. */
-export function withoutQuotes(text: string): string {
-  return text.replace(
+export const withoutQuotes = remembering((text: string): string =>
+  text.replace(
     /(\b(?:error|err|reason|cause|exception|failure|message|stderr)\s?[=:]\s?|[:(]\s?)?("(?:[^"\\\n]|\\.)*("|$)|“[^”]{8,}”|`[^`'\n]{8,}`)/gi,
     (match, key: string | undefined, quoted: string) => {
       if (/^"(?:HTTP\/|[A-Z]+ \S+ HTTP\/)/.test(quoted)) return quoted.startsWith('"HTTP') ? match : `${key ?? ''}""`;
@@ -206,8 +207,8 @@ export function withoutQuotes(text: string): string {
       // A name alone is what the program tells of, not what somebody said.
       return (key && /[=]/.test(key)) || isName(quoted) ? match : `${key ?? ''}""`;
     },
-  );
-}
+  ),
+);
 
 /** A module, a path, an address: lower case without blanks, and no error by itself. */
 function isName(quoted: string): boolean {

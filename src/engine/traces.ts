@@ -1,6 +1,7 @@
 // Reads the joined lines of a stack trace: which exception, where, and what caused it. One reader per
 // family of languages; all give the same Trace, innermost frame last.
 
+import { remembering } from '../core/memo.ts';
 import type { Frame, Trace } from '../core/record.ts';
 
 type Language = Trace['language'];
@@ -83,9 +84,14 @@ const SIGNS: readonly [Language, RegExp][] = [
 ];
 
 function languageOf(lines: readonly string[]): Language | null {
-  for (const [language, sign] of SIGNS) if (lines.some((line) => sign.test(line))) return language;
-  return null;
+  return SIGNS[Math.min(...lines.map(signIn))]?.[0] ?? null;
 }
+
+/** The first sign that stands in a line; one behind the last when there is none. */
+const signIn = remembering((line: string) => {
+  const at = SIGNS.findIndex(([, sign]) => sign.test(line));
+  return at < 0 ? SIGNS.length : at;
+}, 2_000);
 
 // ---------------------------------------------------------------- Python
 
@@ -223,7 +229,7 @@ function entryOf(text: string, joint: Entry['joint']): Entry | null {
 }
 
 /** `Type: message` at the end of a line, whatever stands before it. */
-export function exceptionIn(text: string): { type: string; message: string; index: number } | null {
+export const exceptionIn = remembering((text: string): { type: string; message: string; index: number } | null => {
   const elixir = /^\*\* \(([A-Z][\w.]*)\) ?(.*)$/.exec(text);
   if (elixir) return { type: elixir[1] ?? '', message: elixir[2] ?? '', index: 0 };
   const match = HEADER.exec(text);
@@ -236,7 +242,7 @@ export function exceptionIn(text: string): { type: string; message: string; inde
     return { type, message, index: at };
   }
   return null;
-}
+});
 
 function goHeader(line: string): Entry | null {
   const match = /(?:^|: )(panic|fatal error): (.*?)(?: \[recovered\])?$/.exec(line);
@@ -296,12 +302,14 @@ function phpHeader(line: string, hasOne: boolean): Entry | null {
 const OUTSIDE =
   /(?:^|[\\/])(?:site-packages|dist-packages|node_modules|vendor|gems|\.cargo|go[\\/]pkg|lib[\\/]python[\d.]*|lib[\\/]ruby|internal|rustc|usr[\\/]lib|usr[\\/]local[\\/]go)[\\/]|^<frozen|^<string>|^node:|^internal[\\/]|^\[internal|^(?:java|javax|jdk|sun|kotlin|scala|org\.springframework|org\.apache|io\.netty|System|Microsoft|runtime|std|core|alloc)[.:]/i;
 
+const isOutside = remembering((text: string) => OUTSIDE.test(text));
+
 function frameOf(file: string, line: string | undefined, fn: string | undefined): Frame {
   const name = fn?.trim();
   return {
     file,
     ...(line === undefined ? {} : { line: Number(line) }),
     ...(name ? { function: name } : {}),
-    inApp: !(OUTSIDE.test(file) || OUTSIDE.test(name ?? '')),
+    inApp: !(isOutside(file) || isOutside(name ?? '')),
   };
 }
