@@ -1,7 +1,7 @@
-// What selfheal costs while nothing is wrong: memory and CPU of `watch` on one quiet log, and how long
+// What selfheal costs while nothing is wrong: memory and CPU of `watch` on quiet logs, and how long
 // `--help` and `watch` take to answer. Ratios are against a bare Node process of the same version.
 //
-//   node bench/footprint.mjs [--seconds 60] [--runs 7]
+//   node bench/footprint.mjs [--files 1] [--seconds 60] [--runs 7]
 
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,11 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const { values } = parseArgs({
-  options: { seconds: { type: 'string', default: '60' }, runs: { type: 'string', default: '7' } },
+  options: {
+    files: { type: 'string', default: '1' },
+    seconds: { type: 'string', default: '60' },
+    runs: { type: 'string', default: '7' },
+  },
 });
 const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'selfheal-footprint-'));
@@ -52,7 +56,8 @@ async function stop(child) {
 
 try {
   mkdirSync(join(folder, 'logs'));
-  writeFileSync(join(folder, 'logs/agent.log'), '2026-01-05 10:00:00 INFO [agent] quiet\n');
+  for (let n = 0; n < Number(values.files); n += 1)
+    writeFileSync(join(folder, `logs/agent-${n}x.log`), '2026-01-05 10:00:00 INFO [agent] quiet\n');
   writeFileSync(
     join(folder, 'selfheal.yaml'),
     `services:\n  agent:\n    directory: ${folder}\n    logs: [logs/*.log]\n`,
@@ -67,7 +72,7 @@ try {
     await stop(child);
   }
   const { child } = await startWatch();
-  await sleep(3_000);
+  await sleep(10_000);
   const before = usage(child.pid);
   await sleep(Number(values.seconds) * 1000);
   const after = usage(child.pid);
@@ -78,7 +83,9 @@ try {
   console.log(
     `start to ready         ${median(ready).toFixed(0)} ms  (${(median(ready) / bare).toFixed(1)} x bare node)`,
   );
-  console.log(`idle memory            ${after.rss.toFixed(1)} MB resident, ${after.own.toFixed(1)} MB of it its own`);
+  console.log(
+    `idle memory            ${after.rss.toFixed(1)} MB resident, ${after.own.toFixed(1)} MB of it its own, ${values.files} files`,
+  );
   console.log(`idle CPU               ${cpu.toFixed(2)} % of one core over ${values.seconds} s`);
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -2,6 +2,7 @@
 // command needs, loaded when it is needed. The only other file that reads them is nobody's.
 
 import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import { main } from './cli/main.ts';
 import type { Composition, ScanRequest, ScanStep } from './cli/composition.ts';
 import { redact } from './core/redact.ts';
@@ -83,6 +84,8 @@ const composition: Composition = {
   loadConfig: async (options) => (await import('./config/load.ts')).loadConfig(options),
   warnings: async (config) => (await import('./config/warnings.ts')).warningsOf(config, environment),
   createApp: async (config, log, sight) => {
+    // A daemon lives long and allocates little: without this V8 keeps the 30 MB of new space that its start has used.
+    setFlagsFromString('--semi-space-growth-factor=1');
     const { SelfHealingMonitor } = await import('./monitor.ts');
     return new SelfHealingMonitor({ config, environment, log, ...sight });
   },

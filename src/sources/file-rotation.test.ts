@@ -392,16 +392,22 @@ describe.each([
     await expect.poll(() => openFiles().filter((name) => name.startsWith(log)), { timeout: 5_000 }).toEqual([]);
   });
 
-  it('survives two hundred rotations under load without keeping descriptors', async () => {
+  it('survives a thousand rotations and the deletion of what was read, and keeps no descriptor', async () => {
     const before = openFiles().length;
     const rig = await open(null, { lingerMs: 50 });
-    const writer = await scratch.start([process.execPath, '-e', ROTATING_WRITER, log, '200', '50']);
-    await rig.untilLines(10_000, 50_000);
+    const writer = await scratch.start([process.execPath, '-e', ROTATING_WRITER, log, '1000', '10']);
+    for (let count = 100; count <= 10_000; count += 100) {
+      await rig.untilLines(count, 200_000);
+      // In one go, for the writer looks at any moment.
+      writeFileSync(`${log}.new`, `${count}`);
+      renameSync(`${log}.new`, scratch.path('read-to'));
+    }
     await writer.ended;
     expect(numbers(rig)).toEqual(upTo(10_000));
+    expect(readdirSync(scratch.directory).filter((name) => name.includes('.log-')).length).toBeLessThan(1_000);
     await rig.stop();
     expect(openFiles().length).toBe(before);
-  });
+  }, 240_000);
 
   it('keeps following when the whole directory is exchanged', async () => {
     mkdirSync(scratch.path('logs'));
@@ -420,18 +426,29 @@ describe.each([
   });
 });
 
-/** Writes numbered lines and renames the file away every so many. For moments there is none. */
+/** Writes numbered lines, renames the file away every so many, and deletes what was read to its end. For moments there is none. */
 const ROTATING_WRITER = `
   const fs = require('node:fs');
   const [log, rotations, each] = process.argv.slice(1);
+  const old = [];
   let n = 0;
   const line = () => '2026-01-05 12:00:00,000 INFO agent handled request ' + ++n + '\\n';
+  const readTo = () => {
+    try {
+      return Number(fs.readFileSync(require('node:path').dirname(log) + '/read-to', 'utf8'));
+    } catch {
+      return 0;
+    }
+  };
   for (let turn = 0; turn < Number(rotations); turn += 1) {
     const fd = fs.openSync(log, 'a');
     for (let i = 0; i < Number(each); i += 1) fs.writeSync(fd, line());
     fs.closeSync(fd);
     if (turn === Number(rotations) - 1) break;
-    fs.renameSync(log, log + '-' + (20260101000 + turn));
+    const name = log + '-' + (20260101000 + turn);
+    fs.renameSync(log, name);
+    old.push({ name, last: n });
+    for (const reached = readTo(); old.length > 3 && old[0].last <= reached; ) fs.unlinkSync(old.shift().name);
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 8);
   }
 `;

@@ -49,8 +49,18 @@ const REMEMBERED_MS = 7 * 24 * 3_600_000;
 /** Directories whose change cannot be seen (coarse clocks, network shares) are walked every so many looks. */
 const LOOKS_PER_WALK = 10;
 
+/** The same where every change is heard. */
+const LOOKS_PER_QUIET_WALK = 60;
+/** A file that is still where every change is heard is looked at every so many looks, and read every so many of those. */
+const LOOKS_PER_STILL = 5;
+const LOOKS_PER_READ = 2;
+/** So many events between two looks, and some may have been lost: the kernel keeps 16,384 (inotify(7)). */
+const STORM = 2_000;
+
 interface Followed {
   readonly trail: Trail;
+  /** Spreads the looks at files that are still. */
+  readonly turn: number;
   /** Since when the path shows nothing, monotonic; null when it does. */
   missingSince: number | null;
 }
@@ -72,6 +82,9 @@ export class FollowedFiles {
   #cursor: FileCursor;
   #walkDue = false;
   #looks = 0;
+  #turns = 0;
+  /** Events since the last look. */
+  #heard = 0;
   #countable = COUNT_BYTES;
 
   constructor(options: FollowOptions) {
@@ -110,8 +123,11 @@ export class FollowedFiles {
     const changed = [...this.#directories].filter(([path, before]) => describeDirectory(path) !== before);
     for (const [path, before] of changed)
       if (identityOf(describeDirectory(path)) !== identityOf(before)) this.#hints.renew(path);
-    if (changed.length > 0 || this.#looks % LOOKS_PER_WALK === 0) this.#walkDue = true;
-    for (const followed of this.#followed.values()) this.#look(followed);
+    const hearsAll = this.#heard < STORM && [...this.#directories.keys()].every((path) => this.#hints.hearsAll(path));
+    this.#heard = 0;
+    const looksPerWalk = hearsAll ? LOOKS_PER_QUIET_WALK : LOOKS_PER_WALK;
+    if (changed.length > 0 || this.#looks % looksPerWalk === 0) this.#walkDue = true;
+    for (const followed of this.#followed.values()) this.#lookAgain(followed, hearsAll);
     this.#restIfTooMany();
   }
 
@@ -236,6 +252,7 @@ export class FollowedFiles {
   }
 
   #hear(directory: BytePath, name: BytePath, what: 'change' | 'rename'): void {
+    this.#heard += 1;
     const path = join(directory, name);
     const base = baseOfRotated(name);
     const followed =
@@ -244,6 +261,19 @@ export class FollowedFiles {
     if (followed) this.#hinted.add(followed);
     else if (what === 'rename') this.#walkDue = true;
     if (followed || this.#walkDue) this.#options.onHint();
+  }
+
+  /** Without a hint: seldom where hints would have come, and without reading what has not changed. */
+  #lookAgain(followed: Followed, hearsAll: boolean): void {
+    const { trail, turn } = followed;
+    const looks = this.#looks + turn;
+    if (!trail.isStill) return this.#look(followed);
+    const every = hearsAll ? LOOKS_PER_STILL : 1;
+    if (looks % every !== 0) return;
+    trail.look();
+    // Also what keeps size and time may have been written anew.
+    const isDue = !trail.isStill || Math.floor(looks / every) % (hearsAll ? LOOKS_PER_READ : LOOKS_PER_WALK) === 0;
+    if (isDue) this.#due.add(followed);
   }
 
   #look(followed: Followed): void {
@@ -334,7 +364,8 @@ export class FollowedFiles {
       return known === 'elsewhere' ? null : known;
     };
     const trail = new Trail({ path, state, buffer: this.#buffer, now: monotonic, claim, lingerMs });
-    const followed = { trail, missingSince: null };
+    this.#turns += 1;
+    const followed = { trail, turn: this.#turns, missingSince: null };
     this.#followed.set(path, followed);
     this.#look(followed);
     return followed;

@@ -56,6 +56,8 @@ const VAIN_SEARCHES = 3;
 /** So many equal bytes at the beginning of two logs mean that one is a copy of the other. */
 const COPY_BYTES = 64;
 
+/** A file that was found unchanged so often, a look apart each, has been still for longer than any clock is coarse. */
+const STILL_TIMES = 3;
 const NOTHING: Extract<Step, { kind: 'nothing' }> = { kind: 'nothing' };
 const AGAIN: Step = { kind: 'again' };
 
@@ -100,6 +102,9 @@ export class Trail {
   /** Set while the descriptor of an idle file is given back. */
   #resting: { readonly size: number; readonly mtimeMs: number } | null = null;
 
+  /** What the file looks like since it was read to its end, and how often it was found so. */
+  #still = { size: -1, mtimeMs: 0, times: 0 };
+
   /** Why an archive could not be read to its end; told with the next step. */
   #failure: string | null = null;
 
@@ -131,6 +136,15 @@ export class Trail {
   /** The path shows a file, and it is the one being read. */
   get isLive(): boolean {
     return this.#live;
+  }
+
+  /**
+   * Read to its end several times while it looked the same: another look has nothing to add. Clocks of file systems are
+   * coarse, so once is not enough.
+   */
+  get isStill(): boolean {
+    if (!this.#live || this.#late.length > 0 || this.#resumeFrom !== null) return false;
+    return this.#resting !== null || (this.#still.times >= STILL_TIMES && this.#still.size === this.#place?.offset);
   }
 
   /** How far this file was read, if it is the one being read or one that was read before. Content has to confirm it. */
@@ -188,6 +202,8 @@ export class Trail {
       if (!this.#live) this.#resting = null;
       if (!stats || !this.#live) return;
       this.#behindBytes = Math.max(0, stats.size - (this.#place?.offset ?? 0));
+      const { size, mtimeMs } = stats;
+      if (size !== this.#still.size || mtimeMs !== this.#still.mtimeMs) this.#still = { size, mtimeMs, times: 0 };
       if (stats.size !== this.#resting?.size || stats.mtimeMs !== this.#resting.mtimeMs) this.#resting = null;
     } catch (error) {
       refusalOf(error);
@@ -277,6 +293,7 @@ export class Trail {
       case 'rewritten':
         return this.#rewritten();
       case 'end':
+        if (this.#live && reading.partial === 0) this.#still.times += 1;
         return this.#live ? NOTHING : this.#handOver(reading.partial);
     }
   }
