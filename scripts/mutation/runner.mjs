@@ -16,7 +16,7 @@ chai.use(JestExtend);
 chai.use(JestChaiExpect);
 chai.use(JestAsymmetricMatchers);
 export const expect = (value, message) => {
-  const { assertionCalls = 0 } = getState(expect) ?? {};
+  const { assertionCalls } = getState(expect);
   setState({ assertionCalls: assertionCalls + 1 }, expect);
   return chai.expect(value, message);
 };
