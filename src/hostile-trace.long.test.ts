@@ -17,7 +17,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** Programs that fixes look at the machine with, what holds them on a leash, and the test runner itself. */
 const KNOWN =
-  /^(?:node|git|git-[a-z-]+|python3?(?:\.\d+)?|unshare|setpriv|prlimit|setsid|env|sh|systemctl|journalctl|docker|pm2|ss|df|getent|ldconfig(?:\.real)?|uname|gcc|ld|vitest|esbuild|strace)$/;
+  /^(?:node|git|git-[a-z-]+|python3?(?:\.\d+)?|unshare|setpriv|timeout|true|prlimit|setsid|env|sh|systemctl|journalctl|docker|pm2|ss|df|getent|ldconfig(?:\.real)?|uname|gcc|ld|vitest|esbuild|strace)$/;
 const OF_ATTACKER = /evil|canary|neighbour|link\.json/;
 
 interface Executed {

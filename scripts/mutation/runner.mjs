@@ -16,7 +16,7 @@ chai.use(JestExtend);
 chai.use(JestChaiExpect);
 chai.use(JestAsymmetricMatchers);
 export const expect = (value, message) => {
-  const assertionCalls = getState(expect)?.assertionCalls ?? 0;
+  const { assertionCalls } = getState(expect);
   setState({ assertionCalls: assertionCalls + 1 }, expect);
   return chai.expect(value, message);
 };

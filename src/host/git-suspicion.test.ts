@@ -26,7 +26,16 @@ describe('a key of a configuration', () => {
   it.each(ordinary)('%s is ordinary', (key) => expect(suspicious(key)).toEqual([]));
 
   const strange = [
-    ...['core.hookspath', 'core.bare2', 'xcore.bare', 'core.', 'corexbare', 'extensions.x', 'extensions.partialclone'],
+    ...[
+      'core.hookspath',
+      'core.bare2',
+      'xcore.bare',
+      'xmerge.ff',
+      'core.',
+      'corexbare',
+      'extensions.x',
+      'extensions.partialclone',
+    ],
     ...['xextensions.objectformat', 'extensions.objectformat2', 'remote.fetch', 'remote..fetch', 'xremote.o.fetch'],
     ...['remote.o.fetch2', 'remote.o.vcs', 'remotexo.fetch', 'remote.oxfetch', 'branch.remote', 'branch..merge'],
     ...['branch.main.merge2', 'xbranch.main.merge', 'branch.main.gk-', 'branchxmain.merge', 'branch.mainxmerge'],
@@ -126,7 +135,7 @@ describe('a change that comes in', () => {
       'Dockerfile a/Dockerfile Dockerfile.dev docker-compose.yml docker-compose.dev.yaml compose.yml compose.yaml Makefile GNUmakefile justfile Procfile',
     ],
     ['a unit of the service manager', 'x.service a/x.timer x.socket x.path'],
-    ['an environment file', '.env a/.env .env.local .env.examples .env.production'],
+    ['an environment file', '.env a/.env .env.local .env.examples .env.samples .env.templates .env.production'],
     ['changes the schema of a database', 'migrations/1.sql migration/1.sql a/migrations/1.sql alembic/x.py'],
   ];
   it.each(named.flatMap(([why, paths]) => paths.split(' ').map((path) => [path, why] as const)))(
