@@ -293,6 +293,17 @@ describe('the flow of healing', () => {
     expect((await store.incident(id))?.outcome?.kind).toBe('rolled-back');
   });
 
+  it('does not close what bears an old date and a person has just been called for', async () => {
+    const longAgo = clock.now() - 30 * 24 * 3_600_000;
+    const id = await incident({
+      ...{ firstSeen: longAgo, lastSeen: longAgo },
+      state: { name: 'needs-human', reason: 'r', at: clock.now() },
+    });
+    const other = await incident({ state: { name: 'needs-human', reason: 'r', at: longAgo }, lastSeen: longAgo });
+    await runUntil(fixer(), async () => (await state(other)) === 'resolved');
+    expect(await state(id)).toBe('needs-human');
+  });
+
   it('closes what a person was called for and was not seen for a week', async () => {
     const id = await incident({ state: { name: 'needs-human', reason: 'r', at: clock.now() } });
     clock.advance(8 * 24 * 3_600_000);

@@ -164,8 +164,10 @@ export class Healing {
   async closeForgotten(): Promise<void> {
     const { store, clock } = this.#deps;
     const at = clock.now();
-    for (const { id, lastSeen } of await store.incidents({ states: ['needs-human'], limit: 1_000 })) {
-      if (at - lastSeen <= FORGOTTEN_MS) continue;
+    for (const { id, lastSeen, state } of await store.incidents({ states: ['needs-human'], limit: 1_000 })) {
+      // A line may bear an old date, or one of a wrong clock: nobody was given a week to look before he was called.
+      const since = state.name === 'needs-human' ? Math.max(lastSeen, state.at) : at;
+      if (at - since <= FORGOTTEN_MS) continue;
       const reason = 'it was not seen for a week';
       await this.#change(id, { kind: 'cleared', at, by: 'itself', reason, cause: null, outcome: null }, null);
     }

@@ -18,6 +18,7 @@ import {
   refuse,
   refuseUnlessMended,
 } from './contract.ts';
+import { claimOf } from './shared/claims.ts';
 import { healthCheck } from './shared/health-check.ts';
 import { listed } from './shared/listed.ts';
 import { ago, provenCopy, type ProvenCopy } from './shared/proven-copy.ts';
@@ -126,6 +127,18 @@ export default defineFix({
       },
       facts: { path: '{directory}/config.json' },
       type: 'config_error',
+      expect: 'refused',
+    },
+    {
+      given: 'the service died of a text it could not read, and its configuration never worked as far as we know',
+      world: async (kit) => {
+        await kit.write('config.json', GOOD.slice(0, 30));
+        await settled(kit);
+        kit.service({ health: { kind: 'command', argv: ['false'] } });
+      },
+      facts: {},
+      message: 'json.decoder.JSONDecodeError: Expecting value: line 1 column 27 (char 26)',
+      type: 'service_crash',
       expect: 'refused',
     },
     {
@@ -240,14 +253,19 @@ async function diagnose(context: FixContext): Promise<Diagnosis> {
 
 type Mendable = Finding & { readonly good: ProvenCopy };
 
+/** Something could not be read as what it should be: with a broken configuration beside it, that is no coincidence. */
+const SPEAKS_OF_A_TEXT =
+  /JSON|YAML|TOML|\bpars(?:e|er|ing)\b|unexpected (?:token|end)|mapping values|decod(?:e|ing) error/i;
+
 async function withoutCopy({ incident, service, probe }: FixContext, { path, said }: Finding): Promise<Diagnosis> {
   const [unproven] = await probe.goodCopies(service.name, path);
   const why = unproven
     ? `the copy that is kept of it has not proven itself (${service.name} must run with it for a check_interval without errors)`
     : `no copy of it is known with which ${service.name} ran`;
   const reason = `${path} ${said}, and ${why}: it must be mended by hand`;
-  if (incident.type === 'config_error') return refuse(reason);
-  if (incident.type !== 'service_crash') return notApplicable(reason);
+  const hasDied = incident.type === 'service_crash' || incident.symptoms.includes('service_crash');
+  if (incident.type === 'config_error' || (hasDied && SPEAKS_OF_A_TEXT.test(claimOf(incident)))) return refuse(reason);
+  if (!hasDied) return notApplicable(reason);
   // The crash may have another cause: one start may show it. A second one would only burn attempts.
   return incident.attempts > 0 ? refuse(`it was started again and died; ${reason}`) : refuseUnlessMended(reason);
 }
