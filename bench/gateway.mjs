@@ -243,8 +243,14 @@ async function main() {
         for (const [name, target] of Object.entries(targets))
           ((results[shape] ??= {})[name] ??= []).push(await run(target, how));
     report(results, Object.keys(targets));
+    const peak = (name) => peakOf(targets[name].child.pid);
+    console.log();
     for (const [name, { child }] of Object.entries(targets))
-      if (child) console.log(`peak memory ${name.padEnd(9)} ${peakOf(child.pid).toFixed(0)} MB`);
+      if (child)
+        console.log(
+          `peak memory ${name.padEnd(9)} ${peak(name).toFixed(0)} MB` +
+            (targets.portkey ? `  ${(peak(name) / peak('portkey')).toFixed(2)} of portkey’s` : ''),
+        );
     await failoverGap(children, folder, provider, client, { good, bad });
   } finally {
     for (const child of children) child.kill('SIGKILL');
@@ -279,6 +285,8 @@ function report(results, names) {
       const failed = rounds.reduce((sum, r) => sum + r.failed, 0);
       const added = median(rounds.map((r, i) => r.p50 - by.direct[i].p50));
       const rate = median(rounds.map((r) => r.perSecond));
+      // Processor time: other load on the machine moves it less than the clock.
+      const cpu = (to) => median(rounds.map((r, i) => by[to][i].cpuMs / r.cpuMs)).toFixed(2);
       const ratio = (to) => (by[to] ? median(rounds.map((r, i) => r.perSecond / by[to][i].perSecond)).toFixed(2) : '-');
       const share =
         by.portkey && single
@@ -286,7 +294,9 @@ function report(results, names) {
           : '';
       console.log(
         `  ${name.padEnd(9)} ${rate.toFixed(0).padStart(6)} /s  p50 ${median(rounds.map((r) => r.p50)).toFixed(2)} ms (added ${added.toFixed(2)}${share})` +
-          (by[name][0].cpuMs ? `  ${median(rounds.map((r) => r.cpuMs)).toFixed(3)} ms of processor` : '') +
+          (by[name][0].cpuMs
+            ? `  ${median(rounds.map((r) => r.cpuMs)).toFixed(3)} ms of processor (pipe needs ${cpu('pipe')} x as much${by.portkey ? `, portkey ${cpu('portkey')} x` : ''})`
+            : '') +
           `  ${ratio('pipe')} x pipe  ${ratio('portkey')} x portkey${failed ? `  ${failed} FAILED` : ''}`,
       );
     }

@@ -137,6 +137,13 @@ async function serviceOf(name: string, settings: ServiceSettings, context: Assem
       ? await expandConfigFiles(directory, settings.config_files)
       : await findConfigFiles(directory),
     idle: settings.idle ?? false,
+    modelSwitch: settings.model_switch
+      ? {
+          file: inDirectory(settings.model_switch.file),
+          set: settings.model_switch.set,
+          check: { argv: settings.model_switch.check, cwd: directory },
+        }
+      : null,
     fixes: withoutUndefined(settings.fixes ?? {}),
     environment: settings.environment ?? {},
   };

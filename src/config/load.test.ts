@@ -85,6 +85,7 @@ services:
     disposable: ["data/logs/*.log.*", "tmp/**"]
     package_index: https://pypi.example/simple/
     environment: {DEBUG: true, LEVEL: 3}
+    model_switch: {file: .env, set: {LLM_MODEL: "qwen3:8b"}, check: [python, ask.py]}
     fixes: {install-package: auto, sync-git: approve, free-disk: off}
 telegram:
   token: \${TELEGRAM_BOT_TOKEN}
@@ -116,6 +117,11 @@ gateway:
       disposable: ['data/logs/*.log.*', 'tmp/**'],
       pipIndex: 'https://pypi.example/simple',
       environment: { DEBUG: 'true', LEVEL: '3' },
+      modelSwitch: {
+        file: join(directory, '.env'),
+        set: { LLM_MODEL: 'qwen3:8b' },
+        check: { argv: ['python', 'ask.py'], cwd: directory },
+      },
       fixes: { 'install-package': 'auto', 'sync-git': 'approve', 'free-disk': 'off' },
     });
     expect(config.telegram?.token.reveal()).toBe('1:abc');

@@ -123,6 +123,20 @@ const FIX_FIELDS = Object.fromEntries(FAMILIES.map((family) => [family, z.enum(A
 const notEverything = (pattern: string): boolean => /[^*/.]/.test(pattern);
 const staysInside = (pattern: string): boolean => !pattern.startsWith('/') && !pattern.split('/').includes('..');
 
+const modelSwitch = z.strictObject({
+  file: text
+    .refine(staysInside, 'must stay inside the service’s directory')
+    .describe('Environment file that the agent reads at its start, relative to the directory, e.g. `.env`.'),
+  set: z
+    .record(
+      z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,99}$/, 'expected a name of a variable'),
+      z.string().regex(/^[\w.,:/@+-]{1,200}$/, 'expected a plain value: letters, digits and .,:/@+-'),
+    )
+    .refine((set) => Object.keys(set).length > 0, 'expected at least one variable')
+    .describe('Variables and values that name the other model. They are shown on cards: no secrets.'),
+  check: argv.describe('Asks the model once, with what the file says; ends with 0 when it answers.'),
+});
+
 const service = z.strictObject({
   directory: text
     .optional()
@@ -173,6 +187,9 @@ const service = z.strictObject({
         '`.npmrc` or selfheal’s own environment name at start; a later change asks.',
     ),
   idle: flag.optional().describe('Quiet by design: silence means nothing. Default: `false`.'),
+  model_switch: modelSwitch
+    .optional()
+    .describe('For an agent that cannot be pointed at the gateway: how it is moved to another model.'),
   fixes: z
     .strictObject(FIX_FIELDS)
     .optional()

@@ -44,6 +44,7 @@ import restorePermission from './restore-permission.ts';
 import restorePinnedVersion from './restore-pinned-version.ts';
 import returnToHealthyCommit from './return-to-healthy-commit.ts';
 import startDependency from './start-dependency.ts';
+import switchModel from './switch-model.ts';
 import takeUpstreamFix from './take-upstream-fix.ts';
 import unblockPull from './unblock-pull.ts';
 import waitForNameService from './wait-for-name-service.ts';
@@ -95,6 +96,7 @@ export const fixes: readonly Fix[] = [
   restorePinnedVersion,
   returnToHealthyCommit,
   startDependency,
+  switchModel,
   takeUpstreamFix,
   unblockPull,
   waitForNameService,

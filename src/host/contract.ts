@@ -63,6 +63,15 @@ export type HealthProbe =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'command'; readonly argv: readonly string[] };
 
+/** How an agent that reads no base URL is moved to another model: lines of its environment file, and a question that proves it. */
+export interface ModelSwitch {
+  /** Absolute. */
+  readonly file: string;
+  readonly set: Readonly<Record<string, string>>;
+  /** Ends with 0 when a model answers with what the file says. */
+  readonly check: { readonly argv: readonly string[]; readonly cwd: string };
+}
+
 /** What host and fixes need to know of a configured service. Paths are absolute. */
 export interface ServiceFacts {
   readonly name: string;
@@ -85,6 +94,8 @@ export interface ServiceFacts {
   readonly fixes?: Readonly<Partial<Record<Family, Autonomy>>>;
   /** Configuration files whose good copies are kept, absolute. A file may be missing just now. */
   readonly configFiles?: readonly string[];
+  /** Declared by the owner for limits of the model provider. */
+  readonly modelSwitch?: ModelSwitch | null;
 }
 
 /** A running process, identified beyond pid reuse. */
