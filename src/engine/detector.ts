@@ -61,8 +61,8 @@ const SPACE_WORDS = new Int32Array(SPACE.buffer);
 interface Ready {
   readonly rules: readonly MatchRule[];
   readonly prefilter: Prefilter;
-  /** Null when some rule wants to see every line. */
-  readonly skimmer: Skimmer | null;
+  /** Made for the first large block. Null when some rule wants to see every line. */
+  readonly skimmer: () => Skimmer | null;
 }
 
 /** The rules are data that nobody changes: what was worked out of a list of them is good for every detector. */
@@ -77,9 +77,10 @@ function prepare({ rules: given = catalogue, userRules = [] }: DetectorOptions):
 
 function readyOf(rules: readonly MatchRule[]): Ready {
   const words = covering(wordsOf(rules));
-  if (needsEveryLine(rules)) return { rules, prefilter: prefilterOf(words, [/^/]), skimmer: null };
+  if (needsEveryLine(rules)) return { rules, prefilter: prefilterOf(words, [/^/]), skimmer: () => null };
   const prefilter = prefilterOf(words, LEVEL_SHAPES);
-  return { rules, prefilter, skimmer: new Skimmer(words, prefilter) };
+  let skimmer: Skimmer | null = null;
+  return { rules, prefilter, skimmer: () => (skimmer ??= new Skimmer(words, prefilter)) };
 }
 
 export class ErrorDetector {
@@ -250,7 +251,8 @@ export class ErrorDetector {
 
   /** Passes over the innocent among the whole lines of a large block; returns up to where it came. */
   #skim(state: StreamState, bytes: Buffer, from: number, startByte: number): number {
-    const { skimmer } = this.#ready;
+    if (bytes.length - from < SKIMMED_FROM) return from;
+    const skimmer = this.#ready.skimmer();
     if (!skimmer) return from;
     let at = from;
     while (bytes.length - at >= SKIMMED_FROM) {
@@ -258,7 +260,10 @@ export class ErrorDetector {
       if (end <= at) break;
       bytes.copy(SPACE, PAD, at, end);
       SPACE.fill(0x0a, PAD + end - at, PAD + end - at + PAD);
-      const lines = { bytes: SPACE, words: SPACE_WORDS, end: PAD + end - at, startByte: startByte + at };
+      let made: string | null = null;
+      const to = PAD + end - at;
+      const text = (): string => (made ??= SPACE.toString('latin1', PAD, to));
+      const lines = { bytes: SPACE, words: SPACE_WORDS, end: to, text, startByte: startByte + at };
       state.nextLine += skimmer.skim({ ...lines, startLine: state.nextLine, now: this.#now() }, state.framer);
       at = end;
       state.nextByte = startByte + at;

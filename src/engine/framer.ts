@@ -104,8 +104,8 @@ const MORE_TAKEN = 4;
 /** Foreign records in a row that may cut into a report before it counts as over. */
 const CUTS_TAKEN = 4;
 /** A record nothing was added to for this many lines of its stream is over, whatever its writer still plans. */
-const IDLE_LINES = 400;
-const SWEEP_LINES = 100;
+const IDLE_LINES = 100;
+const SWEEP_LINES = 20;
 /** So many lines back a record that holds nothing of interest is looked for; then it is forgotten. */
 export const LOOK_BACK_LINES = 100;
 /** No such record reaches over a line whose number is a multiple of this: nothing further back ever matters. */
@@ -182,11 +182,9 @@ export class Framer {
     this.#push(line, lineParts(line.text), now);
   }
 
-  /** Takes an innocent line if its writer has a record open that it may belong to. Others may be passed over. */
-  offer(line: Line, now: number): void {
-    this.reach(line.number);
-    const parts = lineParts(line.text);
-    if (this.#busy.has(parts.lane)) this.#push(line, parts, now);
+  /** True when the writer of a line has a record open that it may belong to. Any other innocent line may be passed over. */
+  awaits(text: string): boolean {
+    return this.#busy.has(lineParts(text).lane);
   }
 
   /** True while some writer has a record open to which the next line may belong, and which matters. */

@@ -198,7 +198,9 @@ class Candidates {
   in(text: string): Map<MatchRule, RulePattern[]> {
     const numbers = new Set(this.#always);
     // No word goes over a line end, and lines of a trace come again and again.
-    for (const line of text.split('\n')) for (const at of this.#numbersIn(line)) numbers.add(at);
+    const [first = '', ...others] = text.split('\n');
+    for (const word of this.#finder.in(first)) for (const at of this.#patternsOf[word] ?? []) numbers.add(at);
+    for (const line of others) for (const at of this.#numbersIn(line)) numbers.add(at);
     const found = new Map<MatchRule, RulePattern[]>();
     for (const at of [...numbers].sort((a, b) => a - b)) {
       const { rule, pattern } = this.#patterns[at] as { rule: number; pattern: RulePattern };

@@ -26,6 +26,8 @@ export interface Lines {
   readonly bytes: Buffer;
   readonly words: Int32Array;
   readonly end: number;
+  /** The same as text, one character a byte, from `PAD` on: asked for only where something is found. */
+  readonly text: () => string;
   /** Place of the first byte in its stream, and number of the first line. */
   readonly startByte: number;
   readonly startLine: number;
@@ -68,11 +70,13 @@ export class Skimmer {
     while (at < lines.end) {
       // Who has something open gets all its lines.
       for (; framer.busy && at < lines.end; number++) {
-        const place = placeAt(lines, at, number);
-        const hit = this.#isHit(lines, place, found);
-        if (hit === null) framer.offer(this.#line(lines, place, false), lines.now);
-        else this.#give(lines, place, hit, framer);
-        at = place.end + 1;
+        const end = lines.bytes.indexOf(NEWLINE, at);
+        framer.reach(number);
+        const hit = this.#isHit(lines, at, end, found);
+        if (hit !== null) this.#give(lines, { at, end, number }, hit, framer);
+        else if (framer.awaits(textOf(lines, at, end)))
+          framer.push(this.#line(lines, { at, end, number }, false), lines.now);
+        at = end + 1;
       }
       if (at >= lines.end) break;
       const next = this.#nextLine(lines, at, found);
@@ -94,7 +98,7 @@ export class Skimmer {
     for (let at = from; this.#sampler.next(bytes, words, at, end, found); ) {
       const start = bytes.lastIndexOf(NEWLINE, found.at) + 1;
       const last = bytes.indexOf(NEWLINE, start);
-      const hit = this.#isHit(lines, { at: start, end: last, number: 0 }, found, true);
+      const hit = this.#isHit(lines, start, last, found, true);
       if (hit !== null) return { at: start, end: last, hit };
       at = last + 1;
     }
@@ -102,18 +106,21 @@ export class Skimmer {
   }
 
   /** Whether a line is of interest, or null when it is innocent. `known`: `found` stands in it already. */
-  #isHit(lines: Lines, { at, end }: Place, found: Found, known = false): boolean | null {
+  #isHit(lines: Lines, at: number, end: number, found: Found, known = false): boolean | null {
     let marked = false;
-    const look = (): boolean => this.#sampler.next(lines.bytes, lines.words, at, end, found);
-    for (let has = known || look(); has; has = look()) {
+    for (let has = known || this.#look(lines, at, end, found); has; has = this.#look(lines, at, end, found)) {
       const kind = this.#kinds[found.word];
-      if (kind === 'rule' || (kind === 'shape' && hasShape(lines.bytes, at, end))) {
+      if (kind === 'rule' || (kind === 'shape' && hasShape(textOf(lines, at, end)))) {
         // Only so much of a monster is kept, and only that counts.
-        return end - at > LINE_KEPT ? this.#prefilter.next(textOf(lines.bytes, at, at + LINE_KEPT), 0) !== null : true;
+        return end - at > LINE_KEPT ? this.#prefilter.next(textOf(lines, at, at + LINE_KEPT), 0) !== null : true;
       }
       if (kind === 'mark') marked = true;
     }
     return marked ? false : null;
+  }
+
+  #look({ bytes, words }: Lines, at: number, end: number, found: Found): boolean {
+    return this.#sampler.next(bytes, words, at, end, found);
   }
 
   /** Hands over a line of interest behind those lines that decide what it belongs to. */
@@ -122,34 +129,38 @@ export class Skimmer {
     const parts = lineParts(line.text);
     const lookBack = new LookBack(place.number, framer);
     lookBack.begin(parts.lane, startsAfresh(parts) ? 1 : 0);
-    const before: Place[] = [];
+    const before: Line[] = [];
     for (const one of backwards(lines, place)) {
       if (lookBack.isOver(one.number)) break;
-      if (lookBack.wants(this.#line(lines, one, false), parts.lane)) before.push(one);
+      const earlier = this.#line(lines, one, false);
+      if (lookBack.wants(earlier, parts.lane)) before.push(earlier);
       if (lookBack.isDone(parts.lane)) break;
     }
-    for (const one of before.reverse()) framer.push(this.#line(lines, one, false), lines.now);
+    for (const earlier of before.reverse()) framer.push(earlier, lines.now);
     framer.push(line, lines.now);
   }
 
   /** What the next block needs to know of this one: the last records of all who wrote lately. */
   #settle(lines: Lines, last: number, framer: Framer): void {
     const lookBack = new LookBack(last + 1, framer);
-    const before: Place[] = [];
+    const before: Line[] = [];
     for (const one of backwards(lines, { at: lines.end, end: lines.end, number: last + 1 })) {
       if (lookBack.isOver(one.number)) break;
-      if (lookBack.wants(this.#line(lines, one, false), null)) before.push(one);
+      const earlier = this.#line(lines, one, false);
+      if (lookBack.wants(earlier, null)) before.push(earlier);
     }
-    for (const one of before.reverse()) framer.push(this.#line(lines, one, false), lines.now);
+    for (const earlier of before.reverse()) framer.push(earlier, lines.now);
   }
 
   #line(lines: Lines, { at, end, number }: Place, hit: boolean): Line {
-    const offset = lines.startByte - PAD;
-    const place = { number, startByte: offset + at, endByte: offset + end + 1, hit };
-    if (end - at > LINE_KEPT)
-      return { ...place, text: `${textOf(lines.bytes, at, at + LINE_KEPT)} [${end - at - LINE_KEPT} bytes cut]` };
+    const startByte = lines.startByte + at - PAD;
+    const endByte = lines.startByte + end + 1 - PAD;
     const isCrLf = end > at && lines.bytes[end - 1] === CARRIAGE_RETURN;
-    return { ...place, text: textOf(lines.bytes, at, isCrLf ? end - 1 : end) };
+    const text =
+      end - at > LINE_KEPT
+        ? `${textOf(lines, at, at + LINE_KEPT)} [${end - at - LINE_KEPT} bytes cut]`
+        : textOf(lines, at, isCrLf ? end - 1 : end);
+    return { text, number, startByte, endByte, hit };
   }
 }
 
@@ -202,17 +213,12 @@ class LookBack {
   }
 }
 
-function hasShape(bytes: Buffer, at: number, end: number): boolean {
-  const text = textOf(bytes, at, end);
+function hasShape(text: string): boolean {
   return LEVEL_SHAPES.some((shape) => shape.test(text));
 }
 
-function textOf(bytes: Buffer, at: number, end: number): string {
-  return bytes.toString('latin1', at, end);
-}
-
-function placeAt({ bytes }: Lines, at: number, number: number): Place {
-  return { at, end: bytes.indexOf(NEWLINE, at), number };
+function textOf({ text }: Lines, at: number, end: number): string {
+  return text().slice(at - PAD, end - PAD);
 }
 
 /** The lines before a place, the nearest first. */
