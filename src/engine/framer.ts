@@ -38,7 +38,7 @@ export interface Framed {
   readonly reportAt: number;
   /** Where that line stands in its stream. */
   readonly report: { readonly line: number; readonly startByte: number } | null;
-  /** The head of another record right before lines that carry no prefix of their own. */
+  /** The head of another record right before lines that carry no prefix of their own; or `BEFORE_UNSEEN`. */
   readonly before: string | null;
   /** Lines left out of the middle. */
   readonly skipped: number;
@@ -110,6 +110,8 @@ const SWEEP_LINES = 20;
 export const LOOK_BACK_LINES = 100;
 /** No such record reaches over a line whose number is a multiple of this: nothing further back ever matters. */
 export const SECTION_LINES = 4_096;
+/** Stands for a head that may be there and was let go of, as no head is written. */
+export const BEFORE_UNSEEN = '\u0000';
 /** Lines of a kernel's report on a lack of memory. */
 const DUMP_TAKEN = 150;
 const LANES_KEPT = 2_000;
@@ -173,6 +175,8 @@ export class Framer {
   /** Names of the lanes that have something open that matters. */
   readonly #busy = new Set<string>();
   #order = 0;
+  /** Whether lines of this stream have prefixes of their own; whoever passes over lines says so. */
+  hasHeads = false;
   #sweepAt = 0;
   /** Set by the caller before it pushes: `openSince` gives it back. */
   mark = 0;
@@ -400,7 +404,8 @@ export class Framer {
     event: LogRecord | null,
   ): void {
     const previous = lane.current;
-    const before = previous?.head ? (previous.lines[0] ?? null) : (previous?.before ?? null);
+    const before = previous ? headBefore(previous) : this.#unseenBefore(line.number);
+    if (head) this.hasHeads = true;
     if (previous) this.#setAside(lane, previous);
     const report = head ? toolReport(inner) : (opens(inner) ?? (indented(inner) ? opens(inner.trimStart()) : null));
     // Frames are set in by nature; anything else that is set in was pasted so.
@@ -518,6 +523,11 @@ export class Framer {
     this.#cut.delete(lane);
   }
 
+  /** Right behind a line where all is forgotten, nobody knows whose words a line without a prefix goes on with. */
+  #unseenBefore(number: number): string | null {
+    return this.hasHeads && number >= SECTION_LINES && number % SECTION_LINES < LOOK_BACK_LINES ? BEFORE_UNSEEN : null;
+  }
+
   #lane(name: string): Lane {
     const known = this.#lanes.get(name);
     if (known) return known;
@@ -575,6 +585,10 @@ export class Framer {
 /** Worth following: something in it is of interest, or must be expected to come. */
 function matters(open: Open): boolean {
   return open.hit || open.marked;
+}
+
+function headBefore(previous: Open): string | null {
+  return previous.head ? (previous.lines[0] ?? null) : previous.before;
 }
 
 /** Records without anything of interest do not reach further than this. */

@@ -3,7 +3,7 @@
 
 import { remembering } from '../core/memo.ts';
 import type { LogRecord, Trace } from '../core/record.ts';
-import type { Framed } from './framer.ts';
+import { BEFORE_UNSEEN, type Framed } from './framer.ts';
 import { atLeast } from './levels.ts';
 import { isCarriedHead, peel, type Peeled } from './prefixes.ts';
 import { readJson, readLogfmt, type Structured, trailingError } from './structured.ts';
@@ -237,6 +237,8 @@ const DISGUISE =
 
 function suspicionOf(framed: Framed, record: LogRecord, now: number): string | null {
   if (DISGUISE.test(record.text)) return 'the text holds invisible or reordering characters';
+  if (framed.before === BEFORE_UNSEEN && record.time === undefined)
+    return 'it has no prefix of its own, and whose words it follows is not known any more';
   if (framed.before !== null && record.time === undefined) {
     const before = peel(decode(framed.before), now);
     const calm = before.level === undefined || !atLeast(before.level, 'warn');

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import type { Detection } from '../core/detection.ts';
 import type { Block } from '../sources/contract.ts';
 import { ErrorDetector } from './detector.ts';
+import { SECTION_LINES } from './framer.ts';
 
 const detector = new ErrorDetector({ handledTypes: new Set(['import_error', 'config_error', 'git_error']) });
 const rows = (text: string): readonly string[] =>
@@ -294,6 +295,13 @@ describe('hostile text', () => {
     expect(rows(quoted)).toEqual([]);
     const forged = `2026-01-05 10:00:00,100 INFO [chat] Telegram message from 4711: hello\n${TRACEBACK}`;
     expect(acts(forged)).toEqual([]);
+  });
+
+  it('that a person sent is not acted on either where it begins behind a line at which all is forgotten', () => {
+    const quiet = '2026-01-05 10:00:00,000 INFO [agent] tick\n'.repeat(SECTION_LINES - 2);
+    const said = '2026-01-05 10:00:00,100 INFO [chat] Telegram message from 4711: hello\n';
+    for (const lines of [said, `${said}bye\n`, said.repeat(2)])
+      expect([lines, acts(`${quiet}${lines}${TRACEBACK}`)]).toEqual([lines, []]);
   });
 
   it('of our own is never looked at', () => {

@@ -11,6 +11,7 @@ import {
   startsAfresh,
 } from './framer.ts';
 import { LEVEL_SHAPES, LEVEL_SHAPE_WORDS, LINE_KEPT, type Prefilter } from './prefilter.ts';
+import { isHead } from './prefixes.ts';
 import { type Found, PAD, Sampler } from './sampler.ts';
 
 const NEWLINE = 0x0a;
@@ -64,6 +65,7 @@ export class Skimmer {
   /** Hands to the framer what matters of the lines; returns how many lines there were. */
   skim(lines: Lines, framer: Framer): number {
     this.#sampler.look(lines.words, lines.end);
+    framer.hasHeads ||= hasHeads(lines);
     const found: Found = { word: 0, at: 0 };
     let at = PAD;
     let number = lines.startLine;
@@ -219,6 +221,16 @@ function hasShape(text: string): boolean {
 
 function textOf({ text }: Lines, at: number, end: number): string {
   return text().slice(at - PAD, end - PAD);
+}
+
+function hasHeads(lines: Lines): boolean {
+  for (let at = PAD; at < lines.end; ) {
+    const end = lines.bytes.indexOf(NEWLINE, at);
+    const { text, carrier } = lineParts(textOf(lines, at, Math.min(end, at + LINE_KEPT)));
+    if (isHead(text, carrier?.from ?? 0)) return true;
+    at = end + 1;
+  }
+  return false;
 }
 
 /** The lines before a place, the nearest first. */
