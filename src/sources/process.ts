@@ -39,6 +39,8 @@ const CHUNK_BYTES = 256 * 1024;
 const LINE_CAP_BYTES = 64 * 1024;
 /** The kernel's hint may be missing: files are looked at anyway this often. */
 const POLL_MS = 1_000;
+/** A program that was not started within this time is missed. */
+const START_MS = 3_000;
 /** What children of an ended program may still write. */
 const LAST_WORDS_MS = 250;
 /** Generations remembered: a slow reader may be that far behind a quick crash loop. */
@@ -57,10 +59,18 @@ export function createProcessSource(options: ProcessSourceOptions): Source {
 async function* follow(options: ProcessSourceOptions, context: SourceContext): AsyncIterable<SourceItem> {
   const seen = createSight(options, context);
   let cursor = parseCursor(context.cursor);
+  // Everything a program says from now on goes to files: nothing can be missed any more.
+  context.ready?.();
   try {
-    while (!context.signal.aborted) {
+    const isBlind = !(await seen.begins());
+    if (isBlind) yield sight(options, context, 'blind', 'it has not been started', null);
+    for (let isNews = isBlind || cursor === null; !context.signal.aborted; isNews = false) {
       const generation = await seen.next(cursor);
       if (!generation) return;
+      if (isNews) {
+        const place = asCursor(cursor ?? { generation: generation.number, stdout: START, stderr: START, told: false });
+        yield sight(options, context, 'sighted', `following start ${generation.number}`, place);
+      }
       if (cursor && cursor.generation < generation.number) yield* drainOld(options, context, generation, cursor);
       const reader = new GenerationReader(options, context, generation, cursor);
       yield* reader.items(seen);
@@ -69,6 +79,16 @@ async function* follow(options: ProcessSourceOptions, context: SourceContext): A
   } finally {
     seen.close();
   }
+}
+
+function sight(
+  { service }: ProcessSourceOptions,
+  { clock }: SourceContext,
+  kind: 'blind' | 'sighted',
+  reason: string,
+  cursor: Cursor | null,
+): SourceItem {
+  return { kind, stream: `process:${service}`, reason, since: clock.now(), cursor };
 }
 
 /** A former selfheal died before it had read everything of an earlier generation. */
@@ -242,6 +262,8 @@ async function readFrom(file: string, position: number): Promise<Uint8Array> {
 
 /** Tells of new generations and of new output, whichever comes first. */
 interface Sight {
+  /** Waits for the first generation; false when there is none for a while. */
+  begins(): Promise<boolean>;
   /** The newest generation that is not told to the end yet; null when the signal aborted. */
   next(cursor: ProcessCursor | null): Promise<Generation | null>;
   /** The same generation as it is now. */
@@ -287,6 +309,11 @@ function createSight(options: ProcessSourceOptions, context: SourceContext): Sig
   };
   void listen();
   return {
+    async begins() {
+      const late = context.clock.monotonic() + START_MS;
+      while (known.size === 0 && !signal.aborted && context.clock.monotonic() < late) await changed(version);
+      return known.size > 0 || signal.aborted;
+    },
     async next(cursor) {
       while (!signal.aborted) {
         const before = version;
