@@ -147,7 +147,7 @@ export const GRAMMAR: readonly Grammar[] = [
   },
   {
     name: 'resolve',
-    words: ['resolve', 'close', 'solved'],
+    words: ['resolve', 'close'],
     with: ['incident'],
     changes: true,
     usage: 'resolve 7',

@@ -47,6 +47,7 @@ export function parseCommand(text: string): Command | Suggestion {
   const filled = fill(grammar, read, unknown);
   if (filled.name === 'suggestion') return filled;
   if (!grammar.changes) return unknown.length > 1 ? suggest(grammar, read, 'I am not sure what you mean.') : filled;
+  if (/[?？]$/.test(trimmed)) return suggest(grammar, read, 'That is a question, so I have not done anything.');
   if (!exact)
     return suggest(grammar, read, `"${read.words.find((w) => !FILLERS.has(w)) ?? trimmed}" is not a command.`);
   // A service may be named to pull; any other unknown word could change the meaning of the sentence.
@@ -68,11 +69,12 @@ function freeText(text: string): Command | null {
 function pauseOf(rest: string): Command {
   const words = /^(?:for\s+)?(\d{1,6}\s*[a-z]+)\b[\s:,]*/i.exec(rest);
   const forMs = words ? (readWords(words[1] as string).spans[0] ?? null) : null;
-  const reason = words && forMs ? rest.slice(words[0].length) : rest;
+  const reason = words && forMs !== null ? rest.slice(words[0].length) : rest;
   return {
     name: 'pause',
     reason: reason.replace(/^(for|because|:)\s+/i, ''),
-    forMs: forMs && Math.min(forMs, LONGEST_MS),
+    // A pause of no length is none anybody asks for.
+    forMs: forMs ? Math.min(forMs, LONGEST_MS) : null,
   };
 }
 

@@ -299,7 +299,7 @@ export class Relay {
 
   async #errorAnswer(candidate: Candidate, response: Answer, status: number): Promise<Attempt> {
     const headers = passedHeaders(response.fields);
-    const body = await readAll(response, ERROR_CAP, ERROR_MS, this.#o.caller.gone);
+    const body = await readAll(response, ERROR_CAP, ERROR_MS, this.#o.caller.gone, 'cut');
     const text = joined(body).toString('utf8');
     const verdict = verdictOf(
       { status, headers: response.headers, body: parseJson(text) ?? text },
@@ -314,6 +314,8 @@ export class Relay {
   async #whole(candidate: Candidate, response: Answer, status: number): Promise<Attempt> {
     const { request, caller, deadlines, clock } = this.#o;
     const body = await readAll(response, ANSWER_CAP, deadlines.wholeMs, caller.gone);
+    if (isUnmeasured(response) && parseJson(joined(body).toString('utf8')) === null)
+      throw new CallError(brokenBy('transport', 'cut', 'the answer was cut off'));
     const json = isSuspect(body) ? parseJson(joined(body).toString('utf8')) : null;
     if (isErrorBody(json)) {
       const verdict = verdictOf({ status: null, headers: response.headers, body: json }, clock.now());
@@ -553,6 +555,12 @@ const TROUBLES: Readonly<Record<Verdict['kind'], Omit<Trouble, 'message'>>> = {
 };
 
 /** Only a body that begins with an error is worth parsing: some providers answer 200 and put it there. */
+/** Its end is that of the connection: nobody can tell whether it is whole, except by what it says. */
+function isUnmeasured({ headers }: Answer): boolean {
+  const isJson = /\bjson\b/i.test(headers['content-type'] ?? '');
+  return isJson && headers['content-length'] === undefined && headers['transfer-encoding'] === undefined;
+}
+
 function isSuspect(body: readonly Buffer[]): boolean {
   const [first] = body;
   return first?.[0] === 0x7b && sizeOf(body) < ERROR_CAP && first.toString('latin1', 0, 200).includes('"error"');

@@ -40,7 +40,7 @@ const LINE_CAP_BYTES = 64 * 1024;
 /** The kernel's hint may be missing: files are looked at anyway this often. */
 const POLL_MS = 1_000;
 /** A program that was not started within this time is missed. */
-const START_MS = 3_000;
+const START_MS = 15_000;
 /** What children of an ended program may still write. */
 const LAST_WORDS_MS = 250;
 /** Generations remembered: a slow reader may be that far behind a quick crash loop. */

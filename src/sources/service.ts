@@ -39,6 +39,8 @@ async function* watchService(options: ServiceSourceOptions, context: SourceConte
   const intervalMs = Math.min(Math.max(options.intervalMs, SHORTEST_MS), LONGEST_MS);
   let told = parseCursor(context.cursor);
   let last: ServiceState | null = null;
+  // It looks at how things stand: nothing that happens from now on is missed.
+  context.ready?.();
   while (!signal.aborted) {
     const look = await lookTwice(options, context);
     if (signal.aborted) return;

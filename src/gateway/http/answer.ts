@@ -27,10 +27,16 @@ export interface Answer {
 }
 
 /**
- * Reads a whole body of at most `cap` bytes; what is longer is cut and the rest is not waited for. Rejects with a `CallError`, and
- * with the reason of `stop`.
+ * Reads a whole body of at most `cap` bytes. What is longer is not waited for: it is an error, unless `over` says that the beginning
+ * is enough (`cut`). Rejects with a `CallError`, and with the reason of `stop`.
  */
-export function readAll(answer: Answer, cap: number, withinMs: number, stop?: Stop): Promise<readonly Buffer[]> {
+export function readAll(
+  answer: Answer,
+  cap: number,
+  withinMs: number,
+  stop?: Stop,
+  over: 'fail' | 'cut' = 'fail',
+): Promise<readonly Buffer[]> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -50,9 +56,15 @@ export function readAll(answer: Answer, cap: number, withinMs: number, stop?: St
     stop?.addEventListener('abort', left);
     answer.read({
       data: (bytes) => {
+        if (size > cap) return;
         chunks.push(size + bytes.length > cap ? bytes.subarray(0, cap - size) : bytes);
         size += bytes.length;
-        if (size > cap) finish(null);
+        if (size > cap)
+          finish(
+            over === 'cut'
+              ? null
+              : new CallError(brokenBy('transport', 'too-much', `the answer is longer than ${cap} bytes`)),
+          );
       },
       ended: (error) => finish(error && new CallError(brokenBy('transport', 'cut', 'the answer was cut off'))),
     });

@@ -13,7 +13,8 @@ export function framingOf({ headers }: Pick<Head, 'headers'>, absent: 0 | 'close
   if (coding !== undefined) {
     // Both at once is how requests are smuggled.
     if (length !== undefined && absent === 0) return 'broken';
-    return coding.toLowerCase() === 'chunked' ? 'chunked' : absent === 0 ? 'broken' : 'close';
+    // Whatever else it is coded with would be handed on as if it were the content.
+    return coding.toLowerCase() === 'chunked' ? 'chunked' : 'broken';
   }
   if (length === undefined) return absent;
   return /^\d{1,15}$/.test(length) ? Number(length) : 'broken';

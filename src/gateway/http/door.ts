@@ -1,5 +1,5 @@
 // The server's side of HTTP/1.1: agents connect, ask with whole requests, and are answered in one piece or in a
-// stream. By hand, as docs/decisions/0009-http-by-hand.md says. What is not plainly a request is refused.
+// stream. By hand, as docs/decisions/0010-http-by-hand.md says. What is not plainly a request is refused.
 
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { BodyReader, framingOf } from './body.ts';

@@ -37,7 +37,7 @@ export function parseHead(text: string): Head | null {
     if (colon < 0 || colon >= upTo) return null;
     const name = text.slice(from, colon);
     if (!NAME.test(name)) return null;
-    const value = text.slice(colon + 1, upTo).trim();
+    const value = text.slice(colon + 1, upTo).replace(/^[ \t]+|[ \t]+$/g, '');
     fields.push(name, value);
     const key = name.toLowerCase();
     const before = headers[key];

@@ -1,5 +1,5 @@
 // Connections to upstreams: requests go out on kept connections, answers come back as head and bytes. HTTP/1.1 by hand:
-// docs/decisions/0009-http-by-hand.md says why.
+// docs/decisions/0010-http-by-hand.md says why.
 
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectSecurely } from 'node:tls';
@@ -31,6 +31,10 @@ const KEPT_MS = 55_000;
 /** Up to here head and body go out in one piece. */
 const ONE_WRITE = 64 * 1024;
 const SESSIONS = 50;
+/** Heads that only announce an answer (100, 103). */
+const ANNOUNCED_MOST = 10;
+/** A connection that was closed before we used it says so within a round trip; later, the other side may have acted. */
+const STALE_MS = 300;
 
 /** Reads are handled one by one: all connections without TLS share the place that they read into. */
 const readInto = Buffer.allocUnsafeSlow(64 * 1024);
@@ -133,6 +137,8 @@ export class Lines {
 class StaleLine extends Error {}
 
 interface Asked {
+  /** By a clock that only goes forward, in milliseconds. */
+  readonly since: number;
   readonly outgoing: Outgoing;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: unknown) => void;
@@ -150,6 +156,7 @@ class Line {
   #answer: LineAnswer | null = null;
   #head: Buffer | null = null;
   #uses = 0;
+  #announced = 0;
   #heard = false;
   #keptUntil = 0;
   #error: NodeJS.ErrnoException | null = null;
@@ -179,8 +186,9 @@ class Line {
       }
       const abort = (): void => this.#fail(signal.reason);
       const timer = setTimeout(() => this.#noHead(outgoing), outgoing.headMs);
-      this.#asked = { outgoing, resolve, reject, abort, timer };
+      this.#asked = { outgoing, resolve, reject, abort, timer, since: performance.now() };
       this.#uses += 1;
+      this.#announced = 0;
       this.#heard = false;
       signal.addEventListener('abort', abort);
       send(this.#socket, headOf(outgoing), outgoing.body ?? []);
@@ -230,7 +238,11 @@ class Line {
     if (head === null || Number.isNaN(status) || status === 101)
       return this.#fail(this.#broken('head', 'what came is no answer of HTTP/1.1'));
     // 100 and 103 only announce the answer.
-    if (status < 200) return rest.length > 0 ? this.data(rest) : undefined;
+    if (status < 200) {
+      if (++this.#announced > ANNOUNCED_MOST)
+        return this.#fail(this.#broken('head', 'an answer was announced again and again'));
+      return rest.length > 0 ? this.data(rest) : undefined;
+    }
     const isEmpty = asked.outgoing.method === 'HEAD' || status === 204 || status === 304;
     const framing = isEmpty ? 0 : framingOf(head, 'close');
     if (framing === 'broken') return this.#fail(this.#broken('length', 'the answer does not say how long it is'));
@@ -289,7 +301,7 @@ class Line {
     }
     if (asked === null) return;
     const code = this.#error?.code ?? 'ECONNRESET';
-    const isStale = this.#uses > 1 && !this.#heard && (code === 'ECONNRESET' || code === 'EPIPE');
+    const isStale = this.#uses > 1 && !this.#heard && (code === 'ECONNRESET' || code === 'EPIPE') && mayAskAgain(asked);
     asked.reject(isStale ? new StaleLine() : this.#broken(code, this.#error?.message ?? 'socket hang up'));
   }
 
@@ -303,6 +315,10 @@ class Line {
   #broken(code: string, message: string): CallError {
     return new CallError(brokenBy('transport', code, `${this.#place.host}: ${message}`));
   }
+}
+
+function mayAskAgain({ outgoing, since }: Asked): boolean {
+  return outgoing.method === 'GET' || outgoing.method === 'HEAD' || performance.now() - since < STALE_MS;
 }
 
 class LineAnswer implements Answer {
