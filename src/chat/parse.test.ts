@@ -86,6 +86,8 @@ const UNDERSTOOD: readonly (readonly [string, Command])[] = [
 
 const REFUSED: readonly (readonly [string, RegExp])[] = [
   ['aprove 7', /^approve 7$/],
+  ['resolve 7?', /^resolve 7$/],
+  ['approve 7?', /^approve 7$/],
   ['rolback 7', /^rollback 7$/],
   ['dney 7', /^deny 7$/],
   ['paus', /^pause$/],

@@ -107,7 +107,8 @@ function passed(answer: Answer, exchange: Exchange, other: Known | null): Promis
   exchange.open(
     answer.status,
     [...passedHeaders(answer.fields), ...marks],
-    length === undefined ? null : Number(length),
+    // A length beside chunks is not the length of what is handed on.
+    /^\d{1,15}$/.test(length ?? '') && answer.headers['transfer-encoding'] === undefined ? Number(length) : null,
   );
   return new Promise((resolve) => {
     const left = (): void => {

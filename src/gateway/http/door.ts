@@ -170,7 +170,8 @@ class Guest {
   #readBody(body: BodyReader, bytes: Buffer): void {
     const data = body.push(bytes);
     if (body.broken) return this.#refuse(plain(400));
-    if (data.length > 0) this.#chunks.push(data);
+    // A small part must not keep all that was read with it.
+    if (data.length > 0) this.#chunks.push(data.length * 2 < bytes.length ? Buffer.from(data) : data);
     this.#size += data.length;
     if (this.#size > this.#options.bodyCap) return this.#refuse(this.#options.tooLong());
     if (!body.done) return;
@@ -190,7 +191,14 @@ class Guest {
 
   #next(keep: boolean): void {
     this.#exchange = null;
-    if (!keep) return void this.#socket.end();
+    if (!keep) {
+      // What comes behind the last request was not promised an answer, and whoever stays has no place for ever.
+      this.#refused = true;
+      this.#waiting = NOTHING;
+      this.deadline = performance.now() + LINGER_MS;
+      this.#socket.resume();
+      return void this.#socket.end();
+    }
     this.deadline = performance.now() + KEPT_MS;
     this.#socket.resume();
     if (this.#waiting.length === 0) return;
