@@ -59,8 +59,11 @@ export class Wishes {
   async rollback(id: string, by: Person): Promise<ActionAnswer> {
     const incident = await this.#d.store.incident(id);
     if (!incident) return unknownIncident(id);
-    if (!(await planToTakeBack(this.#d.store, id)))
-      return no(`nothing was done for incident ${id} that could be rolled back`, incident);
+    const plan = await planToTakeBack(this.#d.store, id);
+    if (!plan) return no(`nothing was done for incident ${id} that could be rolled back`, incident);
+    const { outcome } = incident;
+    if (outcome?.kind === 'rolled-back' && outcome.plan === plan.id)
+      return no(`what was done for incident ${id} has been taken back already`, incident);
     const daemon = await this.#d.daemon();
     if (daemon.running) {
       await this.#d.store.request({ kind: 'rollback', subject: id, by, at: this.#d.clock.now() });

@@ -198,6 +198,7 @@ describe('a decision by button', () => {
     await press(result, 'Yes, roll back', { takes: true });
     await rig.reaches(id, 'needs-human');
     expect((await rig.store.incident(id))?.outcome?.kind).toBe('rolled-back');
+    await ask(`rollback ${id}`, { takes: 'has been taken back already' });
   });
 });
 
