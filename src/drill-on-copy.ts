@@ -1,7 +1,8 @@
 // A fix of the catalogue on a copy of the owner's own service: the copy is damaged in the way the fix is for, the fix has to
 // see it, mend it, prove it and take it back. The service itself is only read.
 
-import { cp, rm } from 'node:fs/promises';
+import { cp, readdir, readlink, realpath, rm } from 'node:fs/promises';
+import { isAbsolute, join } from 'node:path';
 import type { Environment } from './app.ts';
 import type { ServiceConfig } from './config/contract.ts';
 import { headRecord, modesRecord } from './core/good-copy-names.ts';
@@ -26,6 +27,9 @@ export async function rehearseOnCopy(
   service: ServiceConfig,
   deps: { readonly store: Pick<Store, 'goodCopies' | 'goodCopy'>; readonly environment: Environment },
 ): Promise<CopyRehearsal> {
+  const away = await leadsAway(service.directory);
+  if (away !== null)
+    return { damage: null, problems: [`${away} leads out of the folder: a copy of it would still be the real one`] };
   const drill = new CopyDrill(service, deps.store);
   const open = await openDrill(drill, { environment: { ...deps.environment, ...service.environment } });
   try {
@@ -41,6 +45,24 @@ export async function rehearseOnCopy(
   } finally {
     await open.close();
   }
+}
+
+/** The interpreter of a virtual environment is a link to the system's, which nobody damages. */
+const INTERPRETER = /\/bin\/python[\d.]*$/;
+
+/** What would lead out of a copy: a link to elsewhere or by its whole path, or the `.git` file of a worktree or submodule. */
+async function leadsAway(root: string): Promise<string | null> {
+  const real = await realpath(root);
+  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    const name = path.slice(root.length + 1);
+    if (entry.name === '.git' && !entry.isDirectory()) return name;
+    if (!entry.isSymbolicLink() || INTERPRETER.test(path)) continue;
+    // A link to nothing may be made to lead somewhere by whoever writes through it.
+    const target = await realpath(path).catch(() => null);
+    if (isAbsolute(await readlink(path)) || target === null || !`${target}/`.startsWith(`${real}/`)) return name;
+  }
+  return null;
 }
 
 /** A world that is a copy of a service, and the claim of whatever was damaged in it. */

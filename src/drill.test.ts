@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { DrillResult } from './cli/composition.ts';
@@ -181,6 +181,19 @@ describe('a rehearsal of a fix of the catalogue on a copy of the service', () =>
     await mkdir(join(rig.folder(), 'logs'));
     const logs = [join(rig.folder(), 'logs/*.log')];
     expect(await rehearsed('recreate-missing-folder', { logs })).toMatchObject({ passed: true, problems: [] });
+  });
+
+  it('makes no copy where a link or the file of a worktree leads back to the real thing', async () => {
+    await mkdir(join(rig.folder(), 'elsewhere'));
+    await writeFile(join(rig.folder(), 'elsewhere/agent.log'), 'kept');
+    await symlink(join(rig.folder(), 'elsewhere'), join(rig.folder(), 'logs'));
+    const logs = [join(rig.folder(), 'logs/*.log')];
+    const row = await rehearsed('recreate-missing-folder', { logs });
+    expect(row).toMatchObject({ passed: 'skipped', problems: [expect.stringContaining('leads out of the folder')] });
+    expect(readFileSync(join(rig.folder(), 'elsewhere/agent.log'), 'utf8')).toBe('kept');
+    await rm(join(rig.folder(), 'logs'));
+    await writeFile(join(rig.folder(), '.git'), 'gitdir: /srv/repo/.git/worktrees/agent');
+    expect(await rehearsed('clear-stale-git-lock')).toMatchObject({ passed: 'skipped' });
   });
 
   it('leaves out a service that has nothing of the kind', async () => {

@@ -90,7 +90,7 @@ async function* rehearseOnCopies(
       );
       const row = { kind: 'result', fix: name, given: damage ? `${given}: ${damage}` : given } as const;
       const nothing = [`${service.name} has nothing that could be damaged in this way`];
-      if (damage === null) yield { ...row, passed: 'skipped', problems: nothing };
+      if (damage === null) yield { ...row, passed: 'skipped', problems: problems.length > 0 ? problems : nothing };
       else yield { ...row, passed: problems.length === 0, problems };
     }
   } finally {

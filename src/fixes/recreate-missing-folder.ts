@@ -1,6 +1,7 @@
 // A folder that the service writes into is gone: nothing can be opened below it. One that is known to have been there, or
 // that the configuration names for logs, is made again, empty, with its mode.
 
+import { dirname } from 'node:path';
 import { modesRecord } from '../core/good-copy-names.ts';
 import { commandLine } from '../core/wording.ts';
 import type { FileProbe } from '../host/contract.ts';
@@ -210,6 +211,11 @@ async function proposal({ service, probe }: FixContext, { root, folders, modes }
     (name) => name.startsWith(`${below(root, outermost)}/`) && !isOneOf(root, folders, name),
   );
   const health = (await probe.services.health(service.name)).passed;
+  const doubts = lost.length === 0 ? [] : [`files are gone with it (${listed(lost)}): a backup may be what you want`];
+  // A folder gets the owner of the one it is in; what selfheal starts itself runs as selfheal does.
+  const parent = await probe.files.status(dirname(outermost));
+  if (parent.uid === 0 && service.command === null)
+    doubts.push('it would belong to root, and it is not known as whom the service runs');
   const names = listed(folders.map((path) => below(root, path)));
   return propose({
     title: `make ${names} again`,
@@ -235,9 +241,7 @@ async function proposal({ service, probe }: FixContext, { root, folders, modes }
     ],
     resources: folders.map((path) => `path:${path}`),
     needsRestart: health === false && (service.command !== null || service.restart !== null),
-    ...(lost.length === 0
-      ? {}
-      : { mustAsk: `files are gone with it (${listed(lost)}): a backup may be what you want` }),
+    ...(doubts.length === 0 ? {} : { mustAsk: doubts.join('; ') }),
   });
 }
 

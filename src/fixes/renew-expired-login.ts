@@ -87,5 +87,7 @@ async function diagnose({ incident, service, probe }: FixContext): Promise<Diagn
     ],
     resources: [],
     needsRestart: false,
+    // The token that has run out may be that of somebody who calls the service: no probe can tell.
+    mustAsk: 'only the log says that the credentials have run out, and they may be those of a caller',
   });
 }

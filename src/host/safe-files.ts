@@ -4,7 +4,6 @@
 import { constants, type Stats } from 'node:fs';
 import {
   chmod,
-  chown,
   type FileHandle,
   lchown,
   link,
@@ -292,8 +291,22 @@ export async function makeFolder(path: FilePath, mode: number, owner: Owner): Pr
       },
     );
     if (!made) return;
-    if (process.getuid?.() === 0) await chown(folder.entry(name), owner.uid, owner.gid);
-    await chmod(folder.entry(name), mode & 0o7777);
+    // The name may lead elsewhere by now, and who owns the parent can see to it: only what was made is changed.
+    const handle = await open(
+      folder.entry(name),
+      constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW,
+    ).catch((error: unknown) => {
+      throw pathError(error, path);
+    });
+    try {
+      const stats = await handle.stat();
+      if (stats.uid !== process.geteuid?.() || (stats.mode & 0o7777) !== 0o700)
+        throw new EffectError('refused', `${shown(path)} is not the folder that was made there`);
+      if (process.getuid?.() === 0) await handle.chown(owner.uid, owner.gid);
+      await handle.chmod(mode & 0o7777);
+    } finally {
+      await handle.close();
+    }
     await folder.sync();
   });
 }
