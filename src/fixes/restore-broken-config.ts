@@ -229,12 +229,14 @@ async function damage({ service, probe, kit }: ServiceCopy): Promise<Damage | nu
 async function diagnose(context: FixContext): Promise<Diagnosis> {
   const { service, probe, incident } = context;
   const health = (await probe.services.health(service.name)).passed;
-  if (!SAYS_ENOUGH.has(incident.type) && health !== false)
+  const isSaid = SAYS_ENOUGH.has(incident.type) || health === false;
+  // Without a probe the machine still confirms one thing: that a file does not parse.
+  if (!isSaid && !SPEAKS_OF_A_TEXT.test(incident.message))
     return notApplicable('nothing on the machine confirms that the service is ill');
   const findings: Finding[] = [];
   for (const path of await candidates(context)) {
     const finding = await examine(context, path);
-    if (finding) findings.push(finding);
+    if (finding && (isSaid || finding.flaw === 'broken')) findings.push(finding);
   }
   const plain = findings.filter(({ flaw }) => flaw !== 'unlike');
   const wanted = plain.length > 0 ? plain : findings.filter((finding) => isSuspect(context, finding, health));
