@@ -86,6 +86,8 @@ describe('a door', () => {
     ['a bare line feed', 'GET / HTTP/1.1\r\nhost: x\nx-a: b\r\n\r\n'],
     ['a space before a colon', 'GET / HTTP/1.1\r\nhost : x\r\n\r\n'],
     ['a NUL', 'GET / HTTP/1.1\r\nhost: x\0\r\n\r\n'],
+    ['an announcement without end', 'HTTP/1.1 100 Continue\r\n\r\n'.repeat(5_000)],
+    ['a coding that nobody here undoes', 'HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n'],
     ['another protocol', 'GET / HTTP/2.0\r\nhost: x\r\n\r\n'],
     ['a size of a chunk that is none', 'POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n-1\r\n'],
     ['a chunk longer than it says', 'POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\nab\r\n'],
@@ -104,6 +106,15 @@ describe('a door', () => {
     expect(await raw(port, ['POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n', chunk])).toMatch(
       /^HTTP\/1\.1 413 /,
     );
+  });
+
+  it('serves nothing that stands behind the last request of a connection', async () => {
+    const port = await openDoor(echo);
+    const [last, more] = ['connection: close\r\n', ''].map(
+      (field, n) => `GET /${n} HTTP/1.1\r\nhost: x\r\n${field}\r\n`,
+    );
+    const text = await raw(port, [`${last}${more}`]);
+    expect(text.match(/x-asked: GET \/\d/g)).toEqual(['x-asked: GET /0']);
   });
 
   it('asks for a body that waits to be asked for, and leaves out that of HEAD', async () => {
@@ -268,6 +279,33 @@ describe('lines', () => {
     await ask(lines, port);
     expect(String((await ask(lines, port)).body)).toBe('ok');
     await expect(ask(lines, port)).rejects.toMatchObject({ verdict: { kind: 'transport' } });
+  });
+
+  it('do not ask twice for what the other side may have done before it hung up', async () => {
+    let asked = 0;
+    const port = await serveRaw((socket) =>
+      socket.on('data', () => {
+        if (asked++ === 0) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+        else setTimeout(() => socket.end(), 1_000);
+      }),
+    );
+    const lines = open();
+    const body = Buffer.from('{}');
+    await ask(lines, port, { body });
+    await expect(ask(lines, port, { body })).rejects.toMatchObject({ verdict: { kind: 'transport' } });
+    expect(asked).toBe(2);
+  });
+
+  it('end with an error what is longer than the cap, unless its beginning is enough', async () => {
+    const port = await serve((_request, response) => void response.end('0123456789abc'));
+    const place = placeOf({ baseUrl: `http://127.0.0.1:${port}` });
+    const call = () =>
+      open().call({
+        ...{ place, method: 'GET', path: '/', headers: { host: place.host }, body: null },
+        ...{ connectMs: 10_000, headMs: 10_000, signal: new Hangup() },
+      });
+    await expect(readAll(await call(), 10, 10_000)).rejects.toMatchObject({ verdict: { code: 'too-much' } });
+    expect(String(joined(await readAll(await call(), 10, 10_000, undefined, 'cut')))).toBe('0123456789');
   });
 
   it('do not trust a connection on which something came that nobody had asked for', async () => {
