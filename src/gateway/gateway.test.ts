@@ -196,8 +196,8 @@ describe.each(DIALECTS)('failover in %s', (dialect) => {
     expect(rig.gateway.status().lost).toBe(1);
   });
 
-  it('an answer in one piece that is cut comes whole from elsewhere', async () => {
-    await open({ primary: { ...primary, behave: () => ({ kind: 'cut' }) } });
+  it.each(['cut', 'short'] as const)('an answer in one piece that is %s comes whole from elsewhere', async (kind) => {
+    await open({ primary: { ...primary, behave: () => ({ kind }) } });
     const input = [{ role: 'user', content: 'hi' }];
     const { status, body } = await send(rig.url, PATHS[dialect], {
       body: JSON.stringify({

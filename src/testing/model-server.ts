@@ -205,6 +205,13 @@ export class FakeModelServer {
 
 function cutWhole(response: ServerResponse, body: unknown, how: 'cut' | 'short' | 'stall'): void {
   const bytes = Buffer.from(JSON.stringify(body));
+  if (how === 'short') {
+    // Its end is that of the connection, and comes too early.
+    response.useChunkedEncodingByDefault = false;
+    response.writeHead(200, { 'content-type': 'application/json', connection: 'close' });
+    response.end(bytes.subarray(0, bytes.length / 2));
+    return;
+  }
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': bytes.length });
   response.write(
     bytes.subarray(0, bytes.length / 2),
