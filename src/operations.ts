@@ -47,7 +47,8 @@ export interface Operations {
   /** Approves the plan that the incident waits with. With `hash`, only that exact plan. */
   approve(id: string, by: Person, hash?: string): Promise<ActionAnswer>;
   deny(id: string, by: Person, hash?: string): Promise<ActionAnswer>;
-  rollback(id: string, by: Person): Promise<ActionAnswer>;
+  /** Waits for the end, unless `signal` aborts: what was asked for goes on all the same. */
+  rollback(id: string, by: Person, signal?: AbortSignal): Promise<ActionAnswer>;
   silence(id: string, forMs: number, by: Person): Promise<ActionAnswer>;
   /** Closes an incident that a person has seen to. Seen again, it is open again. */
   resolve(id: string, by: Person): Promise<ActionAnswer>;
@@ -81,7 +82,7 @@ export function createOperations(deps: OperationsDeps): Operations {
     fix: (id, by, signal) => wishes.fix(id, by, signal),
     approve: (id, by, hash) => wishes.approve(id, by, hash),
     deny: (id, by, hash) => wishes.deny(id, by, hash),
-    rollback: (id, by) => wishes.rollback(id, by),
+    rollback: (id, by, signal) => wishes.rollback(id, by, signal),
     silence: (id, forMs, by) => wishes.silence(id, forMs, by),
     resolve: (id, by) => wishes.resolve(id, by),
     pause: (by, reason, forMs) => wishes.pause(by, reason, forMs),

@@ -56,7 +56,7 @@ export class Wishes {
     return this.#decide(id, by, 'denied', hash);
   }
 
-  async rollback(id: string, by: Person): Promise<ActionAnswer> {
+  async rollback(id: string, by: Person, signal?: AbortSignal): Promise<ActionAnswer> {
     const incident = await this.#d.store.incident(id);
     if (!incident) return unknownIncident(id);
     const plan = await planToTakeBack(this.#d.store, id);
@@ -69,8 +69,12 @@ export class Wishes {
       await this.#d.store.request({ kind: 'rollback', subject: id, by, at: this.#d.clock.now() });
       const done = await this.#until(
         id,
-        (i) => i.revision > incident.revision && i.outcome?.at !== incident.outcome?.at,
+        ({ revision, outcome: now }) =>
+          revision > incident.revision && (now?.at !== outcome?.at || now?.undoneBy !== outcome?.undoneBy),
+        signal,
       );
+      if (signal?.aborted)
+        return no(`it was asked for and goes on; \`selfheal incident ${id}\` says what came of it`, incident);
       return this.#said(done, done?.outcome?.kind === 'rolled-back');
     }
     await this.#d.alone(async (signal) => void (await this.#d.fixer.rollBack(id, by, signal)));

@@ -43,7 +43,7 @@ async function wholeHash(operations: Operations, id: string, start: string): Pro
 }
 
 export function rollback(context: CliContext, id: string, options: CommonOptions): Promise<Exit> {
-  return act(context, options, (operations) => operations.rollback(id, context.person));
+  return act(context, options, (operations) => operations.rollback(id, context.person, context.signal));
 }
 
 export function silence(

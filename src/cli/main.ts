@@ -132,7 +132,7 @@ function build(context: CliContext, done: (exit: number) => void): Command {
   env
     .option('--service <name>', 'with the token of this service (default: the only one)')
     .action(() => run(async (c) => (await import('./gateway.ts')).env(c, options(env))));
-  const demo = command('demo', 'break two small agents in five ways each and watch them being healed');
+  const demo = command('demo', 'break two small agents in six ways each and watch them being healed');
   demo.action(() => run(async (c) => (await import('./demo.ts')).demo(c, options(demo))));
 
   program.commandsGroup('Look');

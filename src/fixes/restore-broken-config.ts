@@ -67,6 +67,32 @@ export default defineFix({
       expect: ['write-file'],
     },
     {
+      given: 'a JSON file was cut off, the service declares no health, and its error has no rule of its own',
+      world: async (kit) => {
+        await kit.write('config.json', GOOD);
+        await kit.goodCopy('config.json');
+        await kit.write('config.json', GOOD.slice(0, 30));
+        await settled(kit);
+      },
+      facts: { exception: 'json.decoder.JSONDecodeError' },
+      message: 'json.decoder.JSONDecodeError: Unterminated string starting at: line 1 column 23 (char 22)',
+      type: 'unknown',
+      expect: ['write-file'],
+    },
+    {
+      given: 'a JSON file has lost a key, no health is declared, and the error speaks of something else',
+      world: async (kit) => {
+        await kit.write('config.json', GOOD);
+        await kit.goodCopy('config.json');
+        await kit.write('config.json', '{"tools": []}');
+        await settled(kit);
+      },
+      facts: {},
+      message: 'json.decoder.JSONDecodeError: Expecting value: line 1 column 1 (char 0)',
+      type: 'unknown',
+      expect: 'not-applicable',
+    },
+    {
       given: 'a JSON file has lost most of its keys',
       world: world('{"tools": []}'),
       facts: { exception: 'KeyError' },
