@@ -3,6 +3,7 @@
 
 import type { IncidentDetail } from '../answers.ts';
 import type { Evidence } from '../core/outcome.ts';
+import type { Plan } from '../core/plan.ts';
 import { oneLine } from '../core/visible.ts';
 
 /** Paints text; `plain` leaves it as it is. */
@@ -59,8 +60,14 @@ export function tell(scene: Scene, detail: IncidentDetail | null, paint: Paint):
     lines.push(line(null, 'came to', `${mark({ passed: scene.verdict.ok }, paint)} ${short(scene.verdict.said)}`));
   const word = end?.kind === 'fixed' ? paint.good('fixed') : paint.bad(end?.kind ?? incident.state);
   lines.push(line(end ? Date.parse(end.at) : null, 'end', `${word} ${paint.dim(short(incident.reason))}`));
-  if (plan) lines.push(line(null, 'undo', paint.dim(`selfheal rollback ${incident.id}`)));
+  if (plan) lines.push(line(null, 'undo', paint.dim(wayBack(plan, incident.id))));
   return [...lines, ''];
+}
+
+function wayBack({ steps }: Plan, incident: string): string {
+  const [first] = steps.map(({ undo }) => undo);
+  const hasOne = steps.some(({ undo }) => undo.kind !== 'none');
+  return hasOne || first?.kind !== 'none' ? `selfheal rollback ${incident}` : `none: ${oneLine(first.reason, 100)}`;
 }
 
 /** Milliseconds from the fault to its proven end; null while there is none. */
