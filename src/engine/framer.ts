@@ -1,86 +1,24 @@
 // Lines become records: a stack trace with its head is one, a git failure of five lines is one, and two
 // writers that share a file are kept apart. Sees each line once, in order, so block sizes cannot matter.
 
-import type { Level, LogRecord, Span } from '../core/record.ts';
-import { atLeast } from './levels.ts';
-import { carried, type Carried, isCarriedHead, isHead, peel } from './prefixes.ts';
+import type { LogRecord } from '../core/record.ts';
 import {
-  awaitedLast,
-  continues,
-  indented,
-  isFrame,
-  mayBeCut,
-  opens,
-  type Report,
-  REPEATED_PREFIX_PART,
-  resumes,
-} from './trace-lines.ts';
-
-/** One line of a stream. `text` holds one character a byte (latin1) and no line end. */
-export interface Line {
-  readonly text: string;
-  readonly number: number;
-  readonly startByte: number;
-  readonly endByte: number;
-  /** The line holds a word that some rule needs. Records without any are dropped unread. */
-  readonly hit: boolean;
-  /** What `MARKS` says of its text, where that is known better. */
-  readonly marked?: boolean;
-}
-
-/** A finished record, still as bytes-in-characters. */
-export interface Framed {
-  readonly lines: readonly string[];
-  /** Where the text of each line begins behind its carrier's prefix. */
-  readonly from: readonly number[];
-  readonly span: Span;
-  /** Index of the line that opened a trace below a head, or -1. */
-  readonly reportAt: number;
-  /** Where that line stands in its stream. */
-  readonly report: { readonly line: number; readonly startByte: number } | null;
-  /** The head of another record right before lines that carry no prefix of their own; or `BEFORE_UNSEEN`. */
-  readonly before: string | null;
-  /** Lines left out of the middle. */
-  readonly skipped: number;
-  /** Set when the source had parsed it already. */
-  readonly event: LogRecord | null;
-  /** Time of the caller's clock when its last line came. */
-  readonly touchedAt: number;
-  /** It was given by `glimpse` before. */
-  readonly glimpsed: boolean;
-}
-
-interface Open {
-  readonly lane: string;
-  readonly order: number;
-  lines: string[];
-  from: number[];
-  readonly firstLine: number;
-  readonly startByte: number;
-  lastLine: number;
-  endByte: number;
-  chars: number;
-  skipped: number;
-  hit: boolean;
-  /** Holds the beginning of a report that says only at its end what happened. */
-  marked: boolean;
-  /** Began with a prefix of its own. */
-  readonly head: boolean;
-  report: Report | null;
-  reportAt: number;
-  reportSite: { readonly line: number; readonly startByte: number } | null;
-  before: string | null;
-  blanks: number;
-  /** Lines without prefix or grammar that were taken in good faith. */
-  raw: number;
-  level: Level | 'none' | null;
-  event: LogRecord | null;
-  touchedAt: number;
-  /** Lines that it had when `glimpse` gave it last. */
-  glimpsed: number;
-  /** Mark of the framer when it began. */
-  readonly mark: number;
-}
+  announces,
+  awaitsReport,
+  explains,
+  goesOn,
+  isForeignComplaint,
+  isKernelDump,
+  isUnitResult,
+  leads,
+  leavesOpenWhy,
+  STRUCTURED,
+  toolReport,
+} from './belonging.ts';
+import { atLeast } from './levels.ts';
+import { framed, type Framed, type Line, type Open } from './open-record.ts';
+import { carried, type Carried, isCarriedHead, isHead, peel } from './prefixes.ts';
+import { awaitedLast, continues, indented, isFrame, mayBeCut, opens, type Report, resumes } from './trace-lines.ts';
 
 interface Lane {
   current: Open | null;
@@ -112,8 +50,6 @@ export const LOOK_BACK_LINES = 100;
 export const SECTION_LINES = 4_096;
 /** Stands for a head that may be there and was let go of, as no head is written. */
 export const BEFORE_UNSEEN = '\u0000';
-/** Lines of a kernel's report on a lack of memory. */
-const DUMP_TAKEN = 150;
 const LANES_KEPT = 2_000;
 const ANSI = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g;
 
@@ -596,137 +532,6 @@ function isForgotten(first: number, last: number, number: number): boolean {
   return number - last > LOOK_BACK_LINES || Math.floor(first / SECTION_LINES) !== Math.floor(number / SECTION_LINES);
 }
 
-/** Heads that say "what follows is the report": they end in a colon, or name a program that failed. */
-function announces(first: string): boolean {
-  return (
-    !/\b(?:0|no|zero) (?:errors?|failed|failures|exceptions)\b|\b(?:errors?|failed|failures)[=:] ?0\b/i.test(first) &&
-    /:\s*$|\b(?:exited with|exit (?:code|status)|exception|error|failed|failure|crashed|raised|rejection|traceback|abort|could not|cannot|unable to)/i.test(
-      first,
-    )
-  );
-}
-
-const STRUCTURED = /^(?:\{|(?:time|ts|level|lvl|msg|timestamp)=\S+ (?:\S+=.{0,200} )?(?:msg|message)=)/;
-
-/** Rails says how a request ended, and below it why. */
-const REQUEST_FAILED = /^Completed 5\d\d /;
-
-/** A line without a prefix that says what failed, right above the report of why. */
-function leads(open: Open): boolean {
-  const first = open.lines[0] ?? '';
-  if (REQUEST_FAILED.test(first)) return true;
-  return (
-    open.lines.length === 1 && open.blanks === 0 && first.length < 300 && (announces(first) || COMPLAINT.test(first))
-  );
-}
-
-/** How a tool complains on a terminal: its name, and that something failed. */
-const COMPLAINT =
-  /^(?:\S{1,60}: )?(?:[A-Z][\w-]{1,20} )?(?:(?:[Ff]atal|[Ii]nternal|[Uu]nexpected|[Uu]nhandled) )?(?:ERROR\b|FATAL\b|[Ee]rror\b|[Ff]atal\b|[Ff]ail(?:ed|ure)\b|[Cc]annot\b|[Cc]an't\b|[Uu]nable\b|[Cc]ould ?n(?:o|')t\b)/;
-const EXCEPTION =
-  /^(?:[A-Za-z_$][\w$]*(?:\.|::|\\))*[A-Za-z_$][\w$]*(?:Error|Exception)\b|^(?:[a-z_]\w*\.){1,6}[A-Z]\w*: /;
-/** Prompts, lists and progress are not about the line above. */
-const NOT_MORE = /^(?:[$#>%*+•✓✔-] ?|\d{1,3}[.)%] |\S{1,40}[$#>] |https?:|(?:INFO|DEBUG|npm|pip|git)\b|\S+: OK\b)/;
-
-/** True when `inner` says more about the complaint of `first`: a sentence that complains of nothing by itself. */
-function explains(first: string, inner: string): boolean {
-  if (first.length > 600 || inner.length > 600) return false;
-  if (!COMPLAINT.test(first) && !EXCEPTION.test(first)) return false;
-  if (NOT_MORE.test(inner)) return false;
-  // An exception may have a message of several sentences.
-  if (COMPLAINT.test(inner) && !(EXCEPTION.test(first) && /^(?!Error|Fatal|Fail)[A-Z]\w+ [a-z]/.test(inner)))
-    return false;
-  // Another complaint of the same tool begins with its name once more.
-  const tool = /^(\S{2,60}: )/.exec(first)?.[1];
-  return tool === undefined || !inner.startsWith(tool);
-}
-
-/** `error: git pull exited with …:` begins a report; behind the lines of others only what git alone says is its own. */
-function isForeignComplaint(isRightBelow: boolean, inner: string): boolean {
-  if (/^error: git |: *$/.test(inner)) return true;
-  return !isRightBelow && !inner.startsWith('hint: ') && opens(inner)?.kind !== 'git';
-}
-
-/** Git says in several lines that begin like heads why it failed; `fatal:` is its last word. */
-function toolReport(inner: string): Report | null {
-  if (!/^(?:error|hint|warning|remote): /.test(inner)) return null;
-  const report = opens(inner);
-  return report?.kind === 'git' ? report : null;
-}
-
-/**
- * What the program itself says, not what it quotes, is not complete without a report: such a line may be calm, or
- * another writer's line may stand between it and the report.
- */
-function awaitsReport(first: string): boolean {
-  return /:\s*$|\b(?:exited with|exit (?:code|status)) (?:code |status )?(?!0\b)|\b(?:exception|crashed|raised|rejection|traceback|unhandled|uncaught)\b(?! (?:hooks?|handlers?|class|type|reports?)\b)/i.test(
-    first.replace(/"[^"]*"/g, '""'),
-  );
-}
-
-/** Nothing but a report can come behind these; how a process ended may be all there is to say. */
-const NAMES_REPORT = /:\s*$|\b(?:exception|raised|rejection|traceback|unhandled|uncaught|crashed)\b/i;
-
-const SAYS_NO_REASON = /^[^:="'`]{0,80}\b(?:failed|failure|error|crash|could not|cannot|unable to)\b[^:="'`]{0,80}$/i;
-
-function leavesOpenWhy(first: string): boolean {
-  return NAMES_REPORT.test(first) || SAYS_NO_REASON.test(peel(first, 0).message);
-}
-
-/** The same writer goes on under the same prefix: `DETAIL:` after `ERROR:`, a PHP stack, a Go panic. */
-function goesOn(open: Open, inner: string): boolean {
-  if (isUnitResult(open, inner) || isPipResult(open, inner)) return true;
-  const at = inner.search(
-    /(?:DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION): |PHP(?: {1,4}\d{1,3}\. | Stack trace:)|goroutine \d+ |\[signal |\tat |#\d+ |[: \]] *$|:\d+:in /,
-  );
-  if (at < 0) return false;
-  const next = peel(inner, 0);
-  if (
-    !REPEATED_PREFIX_PART.test(next.message) &&
-    !/^(?:DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION): /.test(inner.slice(at))
-  )
-    return false;
-  const first = peel((open.lines[0] ?? '').slice(open.from[0] ?? 0), 0);
-  return first.logger === next.logger && first.pid === next.pid && first.tags[0] === next.tags[0];
-}
-
-const UNIT_FAILED =
-  /^(\S{1,160}): (?:(?:Main|Control) process exited, code=|Start request repeated|Failed with result '|Failed at step |Failed to locate |Unable to locate |Watchdog timeout|A process of this unit|State '|[\w-]+ operation timed out)/;
-const UNIT_GOES_ON =
-  /^(\S{1,160}): (?:Failed with result '|Start request repeated|Unit entered failed state|Killing process|Scheduled restart job|Service (?:hold-off|RestartSec)|Consumed )/;
-
-/** systemd tells in several lines how one unit failed: how it ended, with what result, and that it will not be started. */
-function isUnitResult(open: Open, inner: string): boolean {
-  const unit = UNIT_FAILED.exec((open.lines[0] ?? '').slice(open.from[0] ?? 0))?.[1];
-  if (unit === undefined) return false;
-  if (UNIT_GOES_ON.exec(inner)?.[1] === unit) return true;
-  const started = /^Failed to start (\S+)/.exec(inner)?.[1];
-  return started !== undefined && (started === unit || !/\.\w{4,9}$/.test(started));
-}
-
-/** pip says why, and then once more that there will be nothing. */
-function isPipResult(open: Open, inner: string): boolean {
-  return (
-    /^ERROR: (?:No matching distribution found|Failed to build|ResolutionImpossible|Could not build)/.test(inner) &&
-    /^\s*(?:ERROR|error): (?:Could not find a version|Cannot install|Failed building|Failed to build)/.test(
-      open.lines[0] ?? '',
-    )
-  );
-}
-
-/** The kernel tells of one shortage in many lines: from who asked, over what it saw, to whom it killed. */
-function isKernelDump(open: Open, inner: string): boolean {
-  const first = open.lines[0] ?? '';
-  if (!first.includes('invoked oom-killer') && !first.includes('oom-kill:constraint')) return false;
-  if (/oom_reaper: /.test(inner)) return true;
-  const killed = open.lines.some((line) => /[Kk]ill(?:ed)? process \d/.test(line));
-  return (
-    !killed &&
-    open.lines.length < DUMP_TAKEN &&
-    (open.lane !== '' || /^(?:\[ *\d+\.\d+\]|.{0,60} kernel: )/.test(inner))
-  );
-}
-
 function isBlank(text: string): boolean {
   if (text.length > 200) return false;
   for (let i = 0; i < text.length; i++) {
@@ -734,19 +539,4 @@ function isBlank(text: string): boolean {
     if (code !== 0x20 && code !== 0x09 && code !== 0x0d) return false;
   }
   return true;
-}
-
-function framed(open: Open): Framed {
-  return {
-    lines: open.lines,
-    from: open.from,
-    span: { line: open.firstLine, endLine: open.lastLine, startByte: open.startByte, endByte: open.endByte },
-    reportAt: open.reportAt,
-    report: open.reportSite,
-    before: open.before,
-    skipped: open.skipped,
-    event: open.event,
-    touchedAt: open.touchedAt,
-    glimpsed: open.glimpsed > 0,
-  };
 }

@@ -3,7 +3,8 @@
 
 import { remembering } from '../core/memo.ts';
 import type { LogRecord, Trace } from '../core/record.ts';
-import { BEFORE_UNSEEN, type Framed } from './framer.ts';
+import { BEFORE_UNSEEN } from './framer.ts';
+import type { Framed } from './open-record.ts';
 import { atLeast } from './levels.ts';
 import { isCarriedHead, peel, type Peeled } from './prefixes.ts';
 import { readJson, readLogfmt, type Structured, trailingError } from './structured.ts';

@@ -1,15 +1,8 @@
 // Reads a block of lines by passing over what is innocent: only lines that hold a word some rule needs, and
 // the few around them that decide what they belong to, are made into text and handed to the framer.
 
-import {
-  type Framer,
-  type Line,
-  LOOK_BACK_LINES,
-  lineParts,
-  MARK_WORDS,
-  SECTION_LINES,
-  startsAfresh,
-} from './framer.ts';
+import { type Framer, LOOK_BACK_LINES, lineParts, MARK_WORDS, SECTION_LINES, startsAfresh } from './framer.ts';
+import type { Line } from './open-record.ts';
 import { LEVEL_SHAPES, LEVEL_SHAPE_WORDS, LINE_KEPT, type Prefilter } from './prefilter.ts';
 import { isHead } from './prefixes.ts';
 import { type Found, PAD, Sampler } from './sampler.ts';
