@@ -1,37 +1,20 @@
 import pc from 'picocolors';
 import { describe, expect, it } from 'vitest';
-import { advance, type Incident, type IncidentEvent } from '../core/incident.ts';
+import { advance, type IncidentEvent } from '../core/incident.ts';
 import { happeningLine, Happenings } from './events.ts';
+import { sampleIncident } from '../testing/samples.ts';
 import { Passage } from './passage.ts';
 
 const NOW = Date.UTC(2026, 0, 5, 10, 0, 0);
 
-const fresh: Incident = {
+const fresh = sampleIncident({
   id: '4',
-  service: 'agent',
-  node: 'n',
   type: 'config_error',
-  severity: 'high',
   state: { name: 'open', notBefore: NOW },
-  rule: 'r',
-  fingerprint: { version: 1, kind: 'k', place: 'p', template: 't' },
   message: 'settings.json is\nnot JSON',
-  facts: {},
-  fixable: true,
-  trusted: true,
-  count: 1,
   firstSeen: NOW,
   lastSeen: NOW,
-  samples: [],
-  attempts: 0,
-  plan: null,
-  fix: null,
-  outcome: null,
-  reason: '',
-  causedBy: null,
-  symptoms: [],
-  revision: 1,
-};
+});
 
 function told(events: readonly IncidentEvent[], flags = ''): string[] {
   const happenings = new Happenings({ flags, now: () => NOW });

@@ -12,52 +12,13 @@ import { untried } from '../fixes/shared/health-check.ts';
 import type { Probe } from '../host/contract.ts';
 import type { Store } from '../store/contract.ts';
 import { openStore } from '../store/index.ts';
-import { ManualClock, sampleIncident } from '../testing/samples.ts';
+import { ManualClock, sampleConfig, sampleIncident, sampleService } from '../testing/samples.ts';
 import { AutoFixer, type Hands, type HandsAnswer } from './fixer.ts';
 import { Planner } from './planner.ts';
 
 const SETTLE_MS = 3_000;
-const plainService: ServiceConfig = {
-  name: 'agent',
-  directory: '/srv/agent',
-  command: null,
-  restart: null,
-  health: null,
-  envFile: null,
-  disposable: [],
-  pipIndex: null,
-  npmRegistry: null,
-  settleMs: SETTLE_MS,
-  logs: [],
-  journald: null,
-  docker: null,
-  configFiles: [],
-  idle: false,
-  fixes: {},
-  environment: {},
-};
-const config: Config = {
-  file: null,
-  node: 'host',
-  enabled: true,
-  autoFix: true,
-  checkIntervalMs: 300_000,
-  maxAutoFixAttempts: 3,
-  notifyOnFix: true,
-  notifyOnCritical: true,
-  autoFixTypes: null,
-  state: '/nowhere',
-  services: [plainService],
-  telegram: null,
-  webhook: null,
-  quietHours: null,
-  digestIntervalMs: 3_600_000,
-  dashboard: null,
-  gateway: null,
-  rules: [],
-  severities: {},
-  limits: { changesPerHour: 10, changesPerDay: 30, restartsPerHour: 5 },
-};
+const plainService = sampleService({ settleMs: SETTLE_MS });
+const config = sampleConfig({ services: [plainService] });
 const proposal = {
   title: 'write the file anew',
   why: 'it is gone',

@@ -9,7 +9,7 @@ import { hashedText, type Plan, type Step } from '../core/plan.ts';
 import { later, notApplicable, propose, refuse, type Diagnosis, type Fix, type Proposal } from '../fixes/contract.ts';
 import type { Probe } from '../host/contract.ts';
 import { VALUE_KEYS, type JournalEntry, type LedgerRow, type Store } from '../store/contract.ts';
-import { ManualClock, sampleIncident } from '../testing/samples.ts';
+import { ManualClock, sampleConfig, sampleIncident, sampleService } from '../testing/samples.ts';
 import { type ConsiderOptions, Planner } from './planner.ts';
 
 const clock = new ManualClock();
@@ -18,48 +18,9 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
-const plain: ServiceConfig = {
-  name: 'agent',
-  directory: '/srv/agent',
-  command: null,
-  restart: null,
-  health: null,
-  envFile: null,
-  disposable: [],
-  pipIndex: null,
-  npmRegistry: null,
-  settleMs: 3_000,
-  logs: [],
-  journald: null,
-  docker: null,
-  configFiles: [],
-  idle: false,
-  fixes: {},
-  environment: {},
-};
+const plain = sampleService();
 
-const base: Config = {
-  file: null,
-  node: 'host',
-  enabled: true,
-  autoFix: true,
-  checkIntervalMs: 300_000,
-  maxAutoFixAttempts: 3,
-  notifyOnFix: true,
-  notifyOnCritical: true,
-  autoFixTypes: null,
-  state: '/state',
-  services: [plain],
-  telegram: null,
-  webhook: null,
-  quietHours: null,
-  digestIntervalMs: 3_600_000,
-  dashboard: null,
-  gateway: null,
-  rules: [],
-  severities: {},
-  limits: { changesPerHour: 10, changesPerDay: 30, restartsPerHour: 5 },
-};
+const base = sampleConfig({ state: '/state', services: [plain] });
 
 const WRITE: Step = {
   kind: 'write-file',

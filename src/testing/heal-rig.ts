@@ -19,7 +19,7 @@ import { createMachine } from '../host/machine.ts';
 import { readBootId, startTicksOf } from '../host/proc.ts';
 import { VALUE_KEYS, type Store } from '../store/contract.ts';
 import { openStore } from '../store/index.ts';
-import { sampleIncident } from './samples.ts';
+import { sampleConfig, sampleIncident, sampleService } from './samples.ts';
 
 /** So long only deadlines sleep: they end by their signal. */
 const DEADLINE_MS = 60_000;
@@ -261,52 +261,16 @@ const NEVER: Check = {
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 function configFor(rig: HealRig, { config, state, services = { agent: {} } }: HealRigOptions): Config {
-  return {
-    file: null,
-    node: 'host',
-    enabled: true,
-    autoFix: true,
-    checkIntervalMs: 300_000,
-    maxAutoFixAttempts: 3,
-    notifyOnFix: true,
-    notifyOnCritical: true,
-    autoFixTypes: null,
+  return sampleConfig({
     state: rig.state,
     services: Object.entries(services).map(([name, changes]) => serviceFor(rig, name, changes, state === undefined)),
-    telegram: null,
-    webhook: null,
-    quietHours: null,
-    digestIntervalMs: 3_600_000,
-    dashboard: null,
-    gateway: null,
-    rules: [],
-    severities: {},
-    limits: { changesPerHour: 10, changesPerDay: 30, restartsPerHour: 5 },
     ...config,
-  };
+  });
 }
 
 function serviceFor(rig: HealRig, name: string, changes: Partial<ServiceConfig>, isNew: boolean): ServiceConfig {
-  const service: ServiceConfig = {
-    name,
-    command: null,
-    restart: null,
-    health: null,
-    envFile: null,
-    disposable: [],
-    pipIndex: null,
-    npmRegistry: null,
-    settleMs: 3_000,
-    logs: [],
-    journald: null,
-    docker: null,
-    configFiles: [],
-    idle: false,
-    fixes: {},
-    environment: {},
-    ...changes,
-    directory: resolve(rig.root, changes.directory ?? name),
-  };
+  const directory = resolve(rig.root, changes.directory ?? name);
+  const service = sampleService({ name, ...changes, directory });
   mkdirSync(service.directory, { recursive: true });
   if (isNew) writeFileSync(join(service.directory, 'app.env'), BROKEN, { mode: 0o600 });
   return service;

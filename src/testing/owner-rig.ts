@@ -22,7 +22,7 @@ import type { WhyAnswer } from '../answers.ts';
 import { createOperations, type Operations } from '../operations.ts';
 import type { JournalEntry, OutboxRow, Store } from '../store/contract.ts';
 import { openStore } from '../store/index.ts';
-import { sampleDetection, sampleIncident } from './samples.ts';
+import { sampleConfig, sampleDetection, sampleIncident, sampleService } from './samples.ts';
 import { SwiftClock } from './swift-clock.ts';
 import { FakeTelegram, type FakeMessage, type FakeTelegramOptions } from './telegram.ts';
 
@@ -97,16 +97,8 @@ export class OwnerRig {
   }
 
   get config(): Config {
-    return {
-      file: null,
+    return sampleConfig({
       node: 'box',
-      enabled: true,
-      autoFix: true,
-      checkIntervalMs: 300_000,
-      maxAutoFixAttempts: 3,
-      notifyOnFix: true,
-      notifyOnCritical: true,
-      autoFixTypes: null,
       state: this.#folder,
       services: [service('agent')],
       telegram: {
@@ -115,17 +107,11 @@ export class OwnerRig {
         chat: this.#options.chat ?? OWNER,
         apiRoot: this.api.url,
       },
-      webhook: null,
       // Never quiet (it ends when it begins), but the times in messages are the same on every machine.
       quietHours: { from: '03:00', to: '03:00', timezone: 'UTC' },
-      digestIntervalMs: 3_600_000,
-      dashboard: null,
-      gateway: null,
-      rules: [],
-      severities: {},
       limits: { changesPerHour: 100, changesPerDay: 1_000, restartsPerHour: 100 },
       ...this.#options.config,
-    };
+    });
   }
 
   /** Starts the process, so to speak. */
@@ -365,25 +351,7 @@ export class OwnerRig {
 }
 
 export function service(name: string): ServiceConfig {
-  return {
-    name,
-    directory: `/srv/${name}`,
-    command: null,
-    restart: null,
-    health: null,
-    envFile: null,
-    disposable: [],
-    pipIndex: null,
-    npmRegistry: null,
-    settleMs: 2_000,
-    logs: [],
-    journald: null,
-    docker: null,
-    configFiles: [],
-    idle: false,
-    fixes: {},
-    environment: {},
-  };
+  return sampleService({ name, settleMs: 2_000 });
 }
 
 /** A proposal as the fix for Python packages makes it. */

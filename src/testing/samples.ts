@@ -1,5 +1,6 @@
 // Small well-formed nouns for tests: say only what matters, the rest is ordinary.
 
+import type { Config, ServiceConfig } from '../config/contract.ts';
 import type { Detection } from '../core/detection.ts';
 import type { Incident } from '../core/incident.ts';
 import type { LogRecord } from '../core/record.ts';
@@ -95,6 +96,58 @@ export function sampleIncident(changes: Partial<Incident> = {}): Incident {
     causedBy: null,
     symptoms: [],
     revision: 1,
+    ...changes,
+  };
+}
+
+/** A service that nothing is known of but its folder. */
+export function sampleService(changes: Partial<ServiceConfig> = {}): ServiceConfig {
+  const name = changes.name ?? 'agent';
+  return {
+    name,
+    directory: `/srv/${name}`,
+    command: null,
+    restart: null,
+    health: null,
+    envFile: null,
+    disposable: [],
+    pipIndex: null,
+    npmRegistry: null,
+    settleMs: 3_000,
+    logs: [],
+    journald: null,
+    docker: null,
+    configFiles: [],
+    idle: false,
+    fixes: {},
+    environment: {},
+    ...changes,
+  };
+}
+
+/** What the loader makes of a file that says nothing but `services`. */
+export function sampleConfig(changes: Partial<Config> = {}): Config {
+  return {
+    file: null,
+    node: 'host',
+    enabled: true,
+    autoFix: true,
+    checkIntervalMs: 300_000,
+    maxAutoFixAttempts: 3,
+    notifyOnFix: true,
+    notifyOnCritical: true,
+    autoFixTypes: null,
+    state: '/nowhere',
+    services: [sampleService()],
+    telegram: null,
+    webhook: null,
+    quietHours: null,
+    digestIntervalMs: 3_600_000,
+    dashboard: null,
+    gateway: null,
+    rules: [],
+    severities: {},
+    limits: { changesPerHour: 10, changesPerDay: 30, restartsPerHour: 5 },
     ...changes,
   };
 }
