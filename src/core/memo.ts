@@ -19,12 +19,14 @@ export class Memo<V> {
     if (text.length > LONGEST) return make(text);
     const known = this.#young.get(text);
     if (known !== undefined) return known;
-    const value = this.#old.get(text) ?? make(text);
+    // What is made of it may hold parts of it: of the copy, so that nothing here keeps the caller's whole text alive.
+    const own = copyOf(text);
+    const value = this.#old.get(own) ?? make(own);
     if (this.#young.size >= this.#most) {
       this.#old = this.#young;
       this.#young = new Map();
     }
-    this.#young.set(copyOf(text), value);
+    this.#young.set(own, value);
     return value;
   }
 }

@@ -26,6 +26,9 @@ const FORMATS: readonly [string, () => string][] = [
   ['a Hugging Face token', () => j('h', 'f_', b62(34))],
   ['an npm token', () => j('np', 'm_', b62(36))],
   ['a Stripe key', () => j('sk', '_live_', b62(24))],
+  ['a restricted Stripe key', () => j('rk', '_live_', b62(24))],
+  ['a signing key of webhooks', () => j('wh', 'sec_', b62(32))],
+  ['an AWS role id', () => j('AR', 'OA', b62(16).toUpperCase())],
   ['a Groq key', () => j('gs', 'k_', b62(52))],
   ['a JSON web token', () => j('ey', 'J', b62(20), '.', b62(40), '.', b62(43))],
 ];
