@@ -28,8 +28,9 @@ const DUE_SHOWN = 10;
 /** What happens when nobody does anything. */
 function nextLines({ daemon, due }: StatusAnswer, now: number): readonly string[] {
   const left = (at: string): string => span(Date.parse(at) - now);
+  const when = (at: string): string => (Date.parse(at) - now < 500 ? 'now' : `in ${left(at)}`);
   const lines = [
-    ...(daemon.nextCycleAt ? [`  next check in ${left(daemon.nextCycleAt)}; logs are read all the time`] : []),
+    ...(daemon.nextCycleAt ? [`  next check ${when(daemon.nextCycleAt)}; logs are read all the time`] : []),
     ...due.slice(0, DUE_SHOWN).map(({ incident, what, at }) => `  #${incident} ${DUE_WORDS[what]} ${left(at)}`),
     ...(due.length > DUE_SHOWN ? [`  and ${due.length - DUE_SHOWN} more`] : []),
   ];

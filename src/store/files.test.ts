@@ -325,3 +325,12 @@ if (what === 'daemon') {
   await store.close();
 }
 `;
+
+it('keeps itself out of the repository it stands in, and leaves a rule of the owner’s alone', async () => {
+  const state = join(directory, '.selfheal');
+  await (await openStore({ directory: state, clock })).close();
+  expect(await readFile(join(state, '.gitignore'), 'utf8')).toBe('*\n');
+  await writeFile(join(state, '.gitignore'), '*.db\n');
+  await (await openStore({ directory: state, clock })).close();
+  expect(await readFile(join(state, '.gitignore'), 'utf8')).toBe('*.db\n');
+});

@@ -1,6 +1,6 @@
 // Opens the store of one host: a private folder with two database files, joined behind one interface.
 
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
@@ -61,6 +61,8 @@ async function makeFolder(directory: string): Promise<void> {
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     await chmod(directory, 0o700);
+    // Inside somebody's repository this folder must never be committed, nor stand in the way of a pull.
+    await writeFile(join(directory, '.gitignore'), '*\n', { flag: 'wx', mode: 0o600 }).catch(() => undefined);
   } catch (cause) {
     throw new StoreError('unreachable', `the state folder ${directory} cannot be used: ${(cause as Error).message}`, {
       cause,
