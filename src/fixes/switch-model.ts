@@ -1,5 +1,6 @@
 // An agent that cannot be pointed at the gateway, and a provider that refuses it for long: the switch that its owner has
-// declared (a few lines of an environment file) is thrown, and the agent started anew. Its own question proves it.
+// declared (a few lines of an environment file) is thrown, its own question asked, and the agent started anew. The same
+// question proves it.
 
 import type { RestartStep } from '../core/plan.ts';
 import type { ModelSwitch, ServiceFacts } from '../host/contract.ts';
@@ -49,14 +50,14 @@ export default defineFix({
       world: world('API_KEY=not-to-be-lost\nLLM_MODEL=big'),
       facts: { status: 429, retryAfterSec: 600 },
       type: 'rate_limit',
-      expect: ['write-file', 'restart'],
+      expect: ['write-file', 'run', 'restart'],
     },
     {
       given: 'the quota is spent, and a switch is declared',
       world: world('LLM_MODEL=big\n'),
       facts: { status: 429 },
       type: 'quota_exhausted',
-      expect: ['write-file', 'restart'],
+      expect: ['write-file', 'run', 'restart'],
     },
     {
       given: 'the limit is over in a moment',
@@ -141,7 +142,7 @@ function proposal(
   const added = `${needsEnd ? '\n' : ''}${lines.map(([key, value]) => `${key}=${value}\n`).join('')}`;
   return propose({
     title: `set ${said} in ${name} and start ${service.name} anew`,
-    why: `The provider refuses ${service.name} for longer than a restart takes, and its owner has declared this switch. It stays until it is taken back and the service started anew.`,
+    why: `The provider refuses ${service.name} for longer than a restart takes, and its owner has declared this switch. It stays until it is taken back, which starts the service once more.`,
     facts: {},
     steps: [
       {
@@ -152,6 +153,16 @@ function proposal(
         content: { added },
         before,
         mode: 0o600,
+      },
+      {
+        // Before the restart: a switch that does not help must not cost the agent its process.
+        kind: 'run',
+        title: `ask ${service.name}’s own question of the other model`,
+        undo: { kind: 'none', reason: 'it only asks' },
+        argv: check.argv,
+        cwd: check.cwd,
+        timeoutMs: CHECK_MS,
+        idempotent: true,
       },
       restart,
     ],

@@ -2,7 +2,7 @@
 // that comes after its death, and to a person who reads them.
 
 import type { Outcome } from '../core/outcome.ts';
-import type { Plan } from '../core/plan.ts';
+import type { Plan, Step } from '../core/plan.ts';
 import type { OutcomeKind } from '../core/words.ts';
 import type { Snapshot } from '../host/contract.ts';
 import type { JournalEntry } from '../store/contract.ts';
@@ -119,6 +119,12 @@ function nextStep(state: StepState, entry: JournalEntry): StepState {
   return { name: NAMES[entry.phase], snapshot };
 }
 
+/** True when this step of a plan is a start to be repeated after an undo: what stands below it has a way back. */
+export function isStartedAgain(steps: readonly Step[], index: number): boolean {
+  const isStart = (step: Step | undefined) => step?.kind === 'restart' && step.undo.kind === 'none';
+  return isStart(steps[index]) && steps.some((step) => step.undo.kind !== 'none');
+}
+
 /** True when this step may have changed something that was not put back. */
 export function isOutstanding(state: StepState): boolean {
   switch (state.name) {
@@ -168,5 +174,8 @@ export function listBoundaries(plan: Plan, path: 'act' | 'undo'): readonly strin
     .map((step, i) => (step.undo.kind === 'none' ? [] : around(`undo-intent.${i}`, `undo.${i}`, `undone.${i}`)))
     .reverse()
     .flat();
-  return [...acted, ...around('failed'), ...backward, ...around('finished')];
+  const again = plan.steps.flatMap((_, i) =>
+    isStartedAgain(plan.steps, i) ? around(`undo-intent.${i}`, `undo.${i}`, `undone.${i}`) : [],
+  );
+  return [...acted, ...around('failed'), ...backward, ...again, ...around('finished')];
 }

@@ -4,8 +4,9 @@
 import type { Evidence } from '../core/outcome.ts';
 import type { RunStep, Step } from '../core/plan.ts';
 import type { EffectContext, Snapshot } from '../host/contract.ts';
-import { isOutstanding, type Ending } from './journal.ts';
+import { isOutstanding, isStartedAgain, type Ending } from './journal.ts';
 import { textOf, type HandsAnswer, type Session } from './session.ts';
+import { startAgain, startsToRepeat } from './starting-again.ts';
 
 /** An undo of the owner's own has this long. */
 const UNDO_RUN_MS = 120_000;
@@ -28,6 +29,24 @@ export async function goOnTakingBack(
   ending: Ending,
   evidence: readonly Evidence[],
 ): Promise<HandsAnswer> {
+  const { notes, left } = await putBack(session);
+  await startOnOldFiles(session, notes, left);
+  const all = [...evidence, ...notes];
+  if (left.length === 0) return session.finish(session.outcome(ending.kind, ending.reason, all));
+  const byHand = `Put back by hand, in this order:\n${left.map((line, n) => `${n + 1}. ${line}`).join('\n')}`;
+  return session.finish(
+    session.outcome('rollback-failed', `${ending.reason}; and not all of it could be taken back`, all, byHand),
+  );
+}
+
+/** What was found out, and what a person has to put back. */
+interface Findings {
+  readonly notes: Evidence[];
+  readonly left: string[];
+}
+
+/** Everything that has a way back, the last step first. */
+async function putBack(session: Session): Promise<Findings> {
   const notes: Evidence[] = [];
   const left: string[] = [];
   for (let index = session.plan.steps.length - 1; index >= 0; index -= 1) {
@@ -35,6 +54,7 @@ export async function goOnTakingBack(
     const state = session.steps()[index];
     if (!state || !isOutstanding(state) || !('snapshot' in state)) continue;
     if (step.undo.kind === 'none') {
+      if (isStartedAgain(session.plan.steps, index)) continue;
       notes.push({ check: `not taken back: ${step.title}`, passed: 'unknown', text: step.undo.reason });
       continue;
     }
@@ -42,12 +62,24 @@ export async function goOnTakingBack(
     notes.push({ check: `taken back: ${step.title}`, passed: wrong === null, text: wrong ?? 'as it was before' });
     if (wrong !== null) left.push(`${step.title}: ${wrong}. What was kept of it: ${await folderOf(session, index)}`);
   }
-  const all = [...evidence, ...notes];
-  if (left.length === 0) return session.finish(session.outcome(ending.kind, ending.reason, all));
-  const byHand = `Put back by hand, in this order:\n${left.map((line, n) => `${n + 1}. ${line}`).join('\n')}`;
-  return session.finish(
-    session.outcome('rollback-failed', `${ending.reason}; and not all of it could be taken back`, all, byHand),
-  );
+  return { notes, left };
+}
+
+/** Only after the last file is back: a service that was started by the plan is started on what was put back. */
+async function startOnOldFiles(session: Session, notes: Evidence[], left: string[]): Promise<void> {
+  const again = startsToRepeat(session);
+  for (const [index, step] of session.plan.steps.entries()) {
+    const state = session.steps()[index];
+    if (!isStartedAgain(session.plan.steps, index) || !state || !isOutstanding(state)) continue;
+    if (!again.includes(index)) {
+      if (step.undo.kind === 'none')
+        notes.push({ check: `not taken back: ${step.title}`, passed: 'unknown', text: step.undo.reason });
+      continue;
+    }
+    const { passed, text } = await startAgain(session, index, NEVER);
+    notes.push({ check: `once more: ${step.title}`, passed, text });
+    if (passed === false) left.push(`${step.title}, so that it runs what its files say: ${text}`);
+  }
 }
 
 const folderOf = (session: Session, index: number) => session.deps.snapshotFolder(session.plan.id, index);

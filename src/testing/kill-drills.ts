@@ -263,6 +263,9 @@ async function attemptOnce(options: DrillKillOptions, stage: Stage, point: strin
     const intents = entries.filter((entry) => entry.phase === 'intent');
     const begun = (await readFile(starts, 'utf8').catch(() => '')).split('\n').length - 1;
     const restarts = plan.steps.filter((step) => step.kind === 'restart').length;
+    // What the plan had started is started once more when its files are back.
+    const isAgain = (step: number) => plan.steps[step]?.kind === 'restart';
+    const again = entries.filter((entry) => entry.phase === 'undo-intent' && isAgain(entry.step)).length;
     return {
       plan,
       before,
@@ -270,10 +273,10 @@ async function attemptOnce(options: DrillKillOptions, stage: Stage, point: strin
       outcome: answer !== 'killed' && answer.kind === 'finished' ? answer.outcome.kind : JSON.stringify(answer),
       reached,
       calls: await listSystemCalls(traceOf(state)),
-      twice: intents.length - new Set(intents.map((entry) => entry.step)).size + Math.max(0, begun - restarts),
+      twice: intents.length - new Set(intents.map((entry) => entry.step)).size + Math.max(0, begun - restarts - again),
       hasNoWayBack: touchedBy(
         plan.steps.filter(
-          (step, i) => step.kind === 'wait' || (step.undo.kind === 'none' && isOutstanding(states[i] as StepState)),
+          (step, i) => step.kind === 'wait' || (step.undo.kind === 'none' && hasBegun(states[i] as StepState)),
         ),
         open.world.root,
       ),
@@ -284,6 +287,8 @@ async function attemptOnce(options: DrillKillOptions, stage: Stage, point: strin
     await removeTrace(traceOf(state));
   }
 }
+
+const hasBegun = (state: StepState): boolean => isOutstanding(state) || state.name === 'undone';
 
 /** Diagnoses in this very world and freezes what the fix proposes, with every start counted in a file. */
 async function frozen(options: DrillKillOptions, open: OpenDrill, store: Store, starts: string): Promise<Plan> {

@@ -157,3 +157,47 @@ export const stuckMerge: KillScene = {
   // Objects and logs of git only ever grow; what counts is refs, index and files.
   ignore: (path) => /^\.git\/(objects|logs|refs\/selfheal|packed-refs|gc\.log|COMMIT_EDITMSG|ORIG_HEAD)/.test(path),
 };
+
+/** Ends what the pid file names, notes what the new process is going to run with, and starts it. It leaves with the folder. */
+const SWITCHED_CTL = `#!/bin/sh
+cd "$(dirname "$0")" || exit 1
+kill -KILL "$(cat service.pid 2>/dev/null)" 2>/dev/null
+cp model runs-with
+setsid sh -c 'while [ -e ctl ]; do sleep 0.2; done' </dev/null >/dev/null 2>&1 &
+echo $! >service.pid
+`;
+
+/** A file that a service reads when it starts is changed, and the service started anew: `runs-with` is what it read. */
+export const switchedService: KillScene = {
+  name: 'write-file, restart',
+  ignore: (path) => path === 'service.pid',
+  async build(directory) {
+    const [model, ctl] = [join(directory, 'model'), join(directory, 'ctl')];
+    await writeFile(model, 'big\n');
+    await writeFile(ctl, SWITCHED_CTL, { mode: 0o755 });
+    execFileSync(ctl);
+    const restart = { kind: 'command', argv: [ctl], cwd: directory } as const;
+    return {
+      steps: [
+        {
+          kind: 'write-file',
+          title: 'switch the model',
+          path: model,
+          content: { text: 'small\n' },
+          before: sha256('big\n'),
+          mode: 0o644,
+          undo: BACK,
+        },
+        {
+          kind: 'restart',
+          title: 'restart agent',
+          service: 'agent',
+          via: restart,
+          undo: { kind: 'none', reason: 'a started service is not stopped again' },
+        },
+      ],
+      checks: [check('it runs with the small one', '/bin/grep', '-q', 'small', join(directory, 'runs-with'))],
+      service: { restart },
+    };
+  },
+};
