@@ -155,10 +155,12 @@ class StoredMemory implements TelegramMemory {
 
   /** Recent ids instead of a high-water mark: after a quiet week the Bot API begins anew at a random number. */
   async takeUpdate(id: number): Promise<boolean> {
-    const taken = (await this.#store.value<readonly number[]>(UPDATES)) ?? [];
-    if (taken.includes(id)) return false;
-    await this.#store.setValue(UPDATES, [...taken, id].slice(-UPDATES_KEPT));
-    return true;
+    for (;;) {
+      const taken = await this.#store.value<readonly number[]>(UPDATES);
+      if (taken?.includes(id)) return false;
+      // What a former process left is marked while new updates come in.
+      if (await this.#store.swapValue(UPDATES, taken, [...(taken ?? []), id].slice(-UPDATES_KEPT))) return true;
+    }
   }
 
   async wasTaken(id: number): Promise<boolean> {

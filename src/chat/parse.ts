@@ -2,6 +2,7 @@
 // changes something must be spelled out: a slip of the thumb gets a suggestion, never an act.
 
 import { GRAMMAR, type Command, type Grammar } from './grammar.ts';
+import { leadingSpan, spanWord, takeSpans } from './spans.ts';
 
 /** What was not understood, with the nearest thing that would be. */
 export interface Suggestion {
@@ -18,10 +19,15 @@ const FILLERS = new Set(
   ),
 );
 const NEGATIONS = new Set(["don't", 'dont', 'not', 'never', 'no', 'stop', 'cancel', 'without']);
-const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
 const DEFAULT_SILENCE_MS = 2 * 3_600_000;
 const LONGEST_MS = 30 * 86_400_000;
 const LONGEST_TEXT = 4_000;
+/** A pause whose end was not understood would have none: it is asked for instead. */
+const PAUSE_HOW_LONG: Suggestion = {
+  name: 'suggestion',
+  because: 'I do not understand how long, so I have not done anything.',
+  nearest: 'pause 2h',
+};
 
 interface Read {
   readonly words: readonly string[];
@@ -56,7 +62,7 @@ export function parseCommand(text: string): Command | Suggestion {
 }
 
 /** `why` and `pause` take the rest of the line as it is. */
-function freeText(text: string): Command | null {
+function freeText(text: string): Command | Suggestion | null {
   const match = /^\/?(why|explain|pause)(?:@\w+)?(?:[\s:_]+(.*))?$/is.exec(text);
   if (!match) return null;
   const verb = (match[1] as string).toLowerCase();
@@ -66,38 +72,37 @@ function freeText(text: string): Command | null {
 }
 
 /** `pause`, `pause 2h`, `pause for maintenance`, `pause for 2 hours because of the move`. */
-function pauseOf(rest: string): Command {
-  const words = /^(?:for\s+)?(\d{1,6}\s*[a-z]+)\b[\s:,]*/i.exec(rest);
-  const forMs = words ? (readWords(words[1] as string).spans[0] ?? null) : null;
-  const reason = words && forMs !== null ? rest.slice(words[0].length) : rest;
+function pauseOf(rest: string): Command | Suggestion {
+  const span = leadingSpan(rest.replace(/^for\s+/i, ''));
+  const reason = span ? span.rest.replace(/^[\s:,]+/, '') : rest;
+  if (span?.ms === 0 || isOddAmount(reason)) return PAUSE_HOW_LONG;
   return {
     name: 'pause',
     reason: reason.replace(/^(for|because|:)\s+/i, ''),
-    // A pause of no length is none anybody asks for.
-    forMs: forMs ? Math.min(forMs, LONGEST_MS) : null,
+    forMs: span && Math.min(span.ms, LONGEST_MS),
   };
+}
+
+/** `5 apples`, `30`, `1h30`: how long, but not in words that we know. `2 of the workers` is how a reason begins. */
+function isOddAmount(text: string): boolean {
+  const [, next] = /^(?:for\s+)?[-+]?\d\S*(?:\s+(\S+))?/i.exec(text) ?? [null, null];
+  return next !== null && !(next !== undefined && FILLERS.has(next.toLowerCase()));
 }
 
 function readWords(text: string): Read {
   const words: string[] = [];
   const ids: string[] = [];
-  const spans: number[] = [];
   const flat = text
     .toLowerCase()
     .replace(/^\/(\w+)@\w+/, '/$1')
     .replace(/[’`]/g, "'")
     .replace(/roll[\s-]back/g, 'rollback')
-    .replace(
-      /(\d)\s*(minutes?|mins?|hours?|hrs?|days?|weeks?|seconds?|secs?)\b/g,
-      (_, n: string, unit: string) => n + unit[0],
-    )
     .replace(/[/_]/g, ' ');
-  for (const word of flat.split(/[^\p{L}\p{N}#'.-]+/u)) {
+  const { spans, rest } = takeSpans(flat);
+  for (const word of rest.split(/[^\p{L}\p{N}#'.-]+/u)) {
     const bare = word.replace(/^[.'-]+|[.'-]+$/g, '');
-    const span = /^(\d{1,6})([smhdw])$/.exec(bare);
     const id = /^#?(\d{1,9})$/.exec(bare)?.[1];
-    if (span) spans.push(Number(span[1]) * (UNITS[span[2] as string] as number));
-    else if (id) ids.push(id);
+    if (id) ids.push(id);
     else if (bare) words.push(bare);
   }
   return { words, ids, spans };
@@ -172,18 +177,19 @@ function fill(grammar: Grammar, read: Read, unknown: readonly string[]): Command
       return id ? { name, id } : { name: 'incidents', all: read.words.includes('all') };
     case 'approve':
     case 'deny':
-      return { name, id: id ?? null };
+      // "approve 7 d" is no approval of whatever waits.
+      return read.spans.length > 0 ? suggest(grammar, read, 'Which incident?') : { name, id: id ?? null };
     case 'plan':
     case 'rollback':
     case 'resolve':
     case 'logs':
       return id ? { name, id } : suggest(grammar, read, 'Which incident?');
     case 'silence':
-      return id ? { name, id, forMs: silenceOf(read) } : suggest(grammar, read, 'Which incident?');
+      return silenceOf(grammar, read);
     case 'why':
       return id ? { name, subject: id } : suggest(grammar, read, 'Why what?');
     case 'pause':
-      return { name, reason: '', forMs: read.spans[0] ?? null };
+      return pauseOfWords(read);
   }
 }
 
@@ -192,9 +198,20 @@ function minutesOf({ spans, ids }: Read): number | null {
   return ms === null || ms < 60_000 ? null : Math.min(Math.round(ms / 60_000), 60 * 24 * 30);
 }
 
-function silenceOf({ spans, ids }: Read): number {
-  const hours = ids[1] ? Number(ids[1]) * 3_600_000 : DEFAULT_SILENCE_MS;
-  return Math.min(spans[0] ?? hours, LONGEST_MS);
+function silenceOf(grammar: Grammar, read: Read): Command | Suggestion {
+  const [id, hours, ...more] = read.ids;
+  const [span, ...others] = read.spans;
+  if (!id) return suggest(grammar, read, 'Which incident?');
+  const forMs = span ?? (hours ? Number(hours) * 3_600_000 : DEFAULT_SILENCE_MS);
+  if (forMs === 0 || more.length + others.length > 0 || (hours && span !== undefined))
+    return suggest(grammar, { ...read, spans: [] }, 'I do not understand how long, so I have not done anything.');
+  return { name: 'silence', id, forMs: Math.min(forMs, LONGEST_MS) };
+}
+
+/** A pause in other words than its own: "please pause 2h", "freeze". */
+function pauseOfWords({ ids, spans: [span, ...others] }: Read): Command | Suggestion {
+  if (ids.length + others.length > 0 || span === 0) return PAUSE_HOW_LONG;
+  return { name: 'pause', reason: '', forMs: span === undefined ? null : Math.min(span, LONGEST_MS) };
 }
 
 function suggest(grammar: Grammar, { ids, spans }: Read, because: string): Suggestion {
@@ -205,12 +222,6 @@ function suggest(grammar: Grammar, { ids, spans }: Read, because: string): Sugge
     because,
     nearest: span && grammar.name === 'silence' ? usage.replace(/\d+[smhdw]$/, spanWord(span)) : usage,
   };
-}
-
-function spanWord(ms: number): string {
-  for (const unit of ['w', 'd', 'h', 'm'] as const)
-    if (ms % (UNITS[unit] as number) === 0) return `${ms / (UNITS[unit] as number)}${unit}`;
-  return `${Math.round(ms / 1000)}s`;
 }
 
 function nothingKnown(read: Read): Suggestion {

@@ -69,7 +69,10 @@ export class Session {
 
   /** What a former process took in and did not live to answer. */
   async resume(api: Api): Promise<void> {
-    for (const asked of await this.asked.all())
+    const left = await this.asked.all();
+    // A death right after it was stored: the server sends it again, and by then the list may not know it any more.
+    for (const { update } of left) await this.memory.takeUpdate(update);
+    for (const asked of left)
       if (this.#isForgotten(asked)) await this.asked.done(asked.update);
       else if (asked.answer) await this.#deliver(asked, api);
       else if (changesSomething(asked.command.name)) await this.#answerWith(interrupted(asked), asked, api);

@@ -61,6 +61,20 @@ describe('setting up Telegram', () => {
     expect(found).toMatchObject({ ok: true, value: { user: 1001, chat: -500 } });
   });
 
+  it('keeps the owner that it has found when the network fails just after', async () => {
+    let failed = 0;
+    api.fault = (call) =>
+      call.method === 'getUpdates' && Number(call.params.timeout) === 0 && failed++ < 2
+        ? { kind: 'status', status: 502 }
+        : undefined;
+    api.say('123456', { user: 1001 });
+    const clock = { ...systemClock, sleep: () => Promise.resolve() };
+    // Whoever polled on would wait for a code that does not come again.
+    const found = waitForOwner(access(), { code: '123456', clock, signal: AbortSignal.timeout(10_000) });
+    expect(await found).toMatchObject({ ok: true, value: { user: 1001 } });
+    expect(failed).toBe(3);
+  });
+
   it('gives up when told to, and when another program polls', async () => {
     const stop = new AbortController();
     const waiting = waitForOwner(access(), { code: '1', clock: systemClock, signal: stop.signal });

@@ -81,12 +81,16 @@ export async function waitForOwner(
 ): Promise<SetupResult<OwnerFound>> {
   const api = telegramApi(access);
   let offset = 0;
+  // Kept over a failure to confirm: the code comes by only once.
+  let owner: OwnerFound | undefined;
   while (!signal.aborted) {
     try {
-      const options = { offset, timeout: POLL_S, allowed_updates: ['message' as const] };
-      const updates = await api.getUpdates(options, bridged(signal));
-      offset = (updates.at(-1)?.update_id ?? offset - 1) + 1;
-      const owner = updates.map((update) => ownerIn(update, code)).find((found) => found !== null);
+      if (!owner) {
+        const options = { offset, timeout: POLL_S, allowed_updates: ['message' as const] };
+        const updates = await api.getUpdates(options, bridged(signal));
+        offset = (updates.at(-1)?.update_id ?? offset - 1) + 1;
+        owner = updates.map((update) => ownerIn(update, code)).find((found) => found !== null) ?? undefined;
+      }
       if (!owner) continue;
       await confirm(api, offset, signal);
       return { ok: true, value: owner };
@@ -96,7 +100,7 @@ export async function waitForOwner(
       await clock.sleep(failure.retryAfterMs ?? RETRY_MS, signal);
     }
   }
-  return no('Nobody sent the code.');
+  return no(owner ? 'The code came, but Telegram could not be told so. Try again.' : 'Nobody sent the code.');
 }
 
 /** Sends the first message, so that the owner sees that all is right. */

@@ -396,6 +396,27 @@ describe('an answer', () => {
     expect(await rig.store.value('pause')).toBeNull();
   });
 
+  it('to a wish that was stored and not yet marked as taken is not followed by the act when it comes again', async () => {
+    await begin();
+    await rig.end();
+    await rig.store.setValue('telegram/asked', [
+      asked(900_010, { name: 'pause', reason: '', forMs: null }, rig.clock.now()),
+    ]);
+    await rig.begin();
+    await rig.answered(1);
+    await vi.waitUntil(async () => (await rig.store.value<readonly Asked[]>('telegram/asked'))?.length === 0);
+    const message = {
+      message_id: 5,
+      date: Math.floor(rig.clock.now() / 1000),
+      from: { id: OWNER, is_bot: false, first_name: 'o' },
+      chat: { id: OWNER, type: 'private' },
+      text: 'pause',
+    };
+    rig.api.push({ message }, 900_010);
+    await ask('help');
+    expect(await rig.store.value('pause')).toBeNull();
+  });
+
   it('takes the place of the message that said to wait, and comes by itself when that was deleted', async () => {
     await begin({ config: { services: [{ ...service('agent'), fixes: { 'install-package': 'auto' } }] } });
     await rig.breaks({ state: { name: 'open', notBefore: rig.clock.now() + HOUR } });
