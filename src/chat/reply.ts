@@ -91,8 +91,7 @@ async function say(
     if (!isParseError(error, deps)) throw error;
     return send(false);
   });
-  await noted(message, place, deps);
-  if (handle) await deps.memory.bind(handle, message);
+  await noted(message, place, handle, deps);
   return message;
 }
 
@@ -115,18 +114,29 @@ async function sendFile(
     if (!isParseError(error, deps)) throw error;
     return send({ caption: clip(caption.plain, CAPTION_ROOM) });
   });
-  await noted(message.message_id, place, deps);
-  if (handle) await deps.memory.bind(handle, message.message_id);
+  await noted(message.message_id, place, handle, deps);
   // A file cannot take the place of words.
   if (place.instead !== undefined)
     await api.deleteMessage(place.chat, place.instead, bridged(deps.signal)).catch(() => {});
   return message.message_id;
 }
 
-/** The newest message counts in the owner's chat only: elsewhere the numbers are others. */
-async function noted(message: number, { chat }: Place, { memory, home }: ReplyDeps): Promise<void> {
-  await memory.answered({ chat, message });
-  if (chat === home) await memory.heard(message);
+/**
+ * The newest message counts in the owner's chat only: elsewhere the numbers are others. A store that cannot be written
+ * is no failure here: the words have arrived, and who tried again would say them twice.
+ */
+async function noted(
+  message: number,
+  { chat }: Place,
+  handle: string | null,
+  { memory, home }: ReplyDeps,
+): Promise<void> {
+  const ignored = () => {
+    // Every note is for itself: one that fails does not keep the others from being written.
+  };
+  await memory.answered({ chat, message }).catch(ignored);
+  if (chat === home) await memory.heard(message).catch(ignored);
+  if (handle) await memory.bind(handle, message).catch(ignored);
 }
 
 async function handleOf(answer: Answer, place: Place, { memory }: ReplyDeps): Promise<string | null> {

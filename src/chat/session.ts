@@ -4,6 +4,7 @@
 import type { Api } from 'grammy';
 import type { TelegramConfig } from '../config/contract.ts';
 import type { Clock } from '../core/clock.ts';
+import { oneLine } from '../core/visible.ts';
 import { failureOf } from '../notifiers/shared/telegram-client.ts';
 import type { Operations } from '../operations.ts';
 import type { Store } from '../store/contract.ts';
@@ -58,13 +59,15 @@ export class Session {
 
   /** Takes a question or a wish in, once, and answers it; resolves when it is answered or goes on in the background. */
   async ask(asked: Omit<Asked, 'answer'>, api: Api): Promise<void> {
-    await this.#once({ ...asked, answer: null }, (fresh) => this.#carryOut(fresh, api));
+    const fresh = { ...asked, answer: null };
+    if (await this.#isNew(fresh, (why) => this.#withoutStore(fresh, why, api))) await this.#carryOut(fresh, api);
   }
 
   /** The same when there is nothing to carry out, only to say. */
   async say(asked: Omit<Asked, 'answer'>, answer: Answer, api: Api): Promise<void> {
     const fresh = { ...asked, answer };
-    await this.#once(fresh, () => this.#deliver(fresh, api));
+    const unstored = async () => void (await this.#reply(api, answer, asked.place));
+    if (await this.#isNew(fresh, unstored)) await this.#deliver(fresh, api);
   }
 
   /** What a former process took in and did not live to answer. */
@@ -79,12 +82,42 @@ export class Session {
       else await this.#carryOut(asked, api);
   }
 
-  /** Stored before it is carried out: what a crash interrupts is told, and never done twice. */
-  async #once(asked: Asked, work: (asked: Asked) => Promise<void>): Promise<void> {
-    if ((await this.asked.knows(asked.update)) || (await this.memory.wasTaken(asked.update))) return;
-    await this.asked.add(asked);
-    await this.memory.takeUpdate(asked.update);
-    await work(asked);
+  /**
+   * Stored before it is carried out: what a crash interrupts is told, and never done twice. False for what was taken in
+   * before, and for what cannot be stored, which is left to `unstored`.
+   */
+  async #isNew(asked: Asked, unstored: (why: unknown) => Promise<void>): Promise<boolean> {
+    try {
+      if ((await this.asked.knows(asked.update)) || (await this.memory.wasTaken(asked.update))) return false;
+      await this.asked.add(asked);
+      await this.memory.takeUpdate(asked.update);
+      return true;
+    } catch (error) {
+      this.failed('a command could not be stored', error);
+      await unstored(error);
+      return false;
+    }
+  }
+
+  /** A full disk is when people ask most: what only shows is shown, and what would change something is not begun. */
+  async #withoutStore(asked: Asked, why: unknown, api: Api): Promise<void> {
+    const { operations, clock } = this.deps;
+    const { command, place } = asked;
+    if (changesSomething(command.name)) {
+      await this.asked.done(asked.update).catch(() => {
+        // It was most likely not added either.
+      });
+      return void (await this.#reply(api, notStored(asked, why), place));
+    }
+    this.inBackground(async () => {
+      const options = { now: clock.now(), signal: this.signal };
+      const said = await answer(command, operations, personOf(asked.user), options).catch((error: unknown) =>
+        this.#broken(error),
+      );
+      // A button needs a record to stand for something.
+      const { buttons: _, ...words } = said;
+      await this.#reply(api, words, place);
+    });
   }
 
   /** Answers at once, or says that it takes a while and answers later. */
@@ -190,6 +223,16 @@ export class Session {
     const store = error instanceof Error && error.name === 'StoreError' ? error.message : null;
     this.deps.log(message, { error: store ?? failureOf(error, this.deps.config.token).description });
   }
+}
+
+function notStored({ text }: Asked, why: unknown): Answer {
+  const reason = why instanceof Error && why.name === 'StoreError' ? oneLine(why.message, 200) : 'it gives no reason';
+  return {
+    lines: [
+      `❌ Nothing was done about "${text}": my memory (the store) cannot be written just now (${reason}).`,
+      'See to that, and send it again. What only shows something still works.',
+    ],
+  };
 }
 
 function interrupted({ text }: Asked): Answer {

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { OWNER, OwnerRig, service, type RigOptions } from '../testing/owner-rig.ts';
 import type { FakeCall, FakeFault, FakeMessage } from '../testing/telegram.ts';
+import { StoreError } from '../store/contract.ts';
 import type { Asked } from './asked.ts';
 
 const MINUTE = 60_000;
@@ -322,6 +323,26 @@ describe('commands', () => {
     rig.api.push(update, 900_002);
     await ask('help');
     expect(rig.api.sent()).toHaveLength(2);
+  });
+
+  it('that only show are answered while the store cannot be written, others say that nothing was done', async () => {
+    await begin();
+    await rig.breaks();
+    await askingCard();
+    const before = rig.api.sent().length;
+    const full = new StoreError('full', 'the disk is full');
+    const { setValue } = rig.store;
+    Object.assign(rig.store, { setValue: () => Promise.reject(full) });
+    rig.api.say('incident 1');
+    await rig.api.until(() => rig.api.sent().length === before + 1);
+    expect(rig.texts().at(-1)).toContain('State: waits for you');
+    rig.api.say('pause for dinner');
+    await rig.api.until(() => rig.api.sent().length === before + 2);
+    expect(rig.texts().at(-1)).toMatch(/Nothing was done about "pause for dinner".*the disk is full/);
+    Object.assign(rig.store, { setValue });
+    expect((await ask('help')).text).toContain('What I understand');
+    expect(await rig.store.value('pause')).toBeNull();
+    expect(rig.api.sent()).toHaveLength(before + 3);
   });
 
   it('set up their menu for the owner alone', async () => {

@@ -97,7 +97,10 @@ class Conversation {
   async #takeMessage(update: number, message: Message, api: Api, botName: string): Promise<void> {
     const user = await this.#speaker(message);
     if (user === null) return;
-    if (message.chat.id === this.#s.deps.config.chat) await this.#s.memory.heard(message.message_id);
+    if (message.chat.id === this.#s.deps.config.chat)
+      await this.#s.memory
+        .heard(message.message_id)
+        .catch((error: unknown) => this.#s.failed('a message could not be noted', error));
     if (message.text === undefined) return;
     const text = addressed(message.text, botName);
     if (text === null) return;
