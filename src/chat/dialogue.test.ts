@@ -242,6 +242,7 @@ async function outage(scribe: Scribe): Promise<void> {
     for (const id of ['1', '3', '5', '7', '8', '9', '10', '11', '12']) await rig.reaches(id, 'needs-human');
     rig.clock.thaw();
     await rig.tried();
+    await rig.queued(12);
     rig.clock.jump(72 * HOUR);
     await rig.api.up();
     const digest = await card(rig, 'could not reach you');

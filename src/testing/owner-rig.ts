@@ -321,6 +321,13 @@ export class OwnerRig {
     while (!(await this.store.outbox({})).some(failed)) await new Promise((resolve) => setTimeout(resolve, 10));
   }
 
+  /** Resolves once the outbox holds something about so many incidents. */
+  async queued(incidents: number): Promise<void> {
+    const about = (rows: readonly OutboxRow[]) =>
+      new Set(rows.flatMap(({ notification }) => notification.incident ?? []));
+    while (about(await this.store.outbox({})).size < incidents) await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+
   /** Texts of the bot's messages, oldest first. */
   texts(chat?: number): readonly string[] {
     return this.api.sent(chat).map((message) => message.text);
