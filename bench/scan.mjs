@@ -30,8 +30,11 @@ const PEAK = `data:text/javascript,process.on('exit',()=>process.stderr.write('p
 /** CPU and wall seconds of a command, its own start included, and its peak memory where it tells. */
 function run(argv) {
   const command = argv.map(quoted).join(' ');
-  const script = `TIMEFORMAT='took %R %U %S'; time ${command} > /dev/null`;
-  const { stderr } = spawnSync('bash', ['-c', script], { encoding: 'utf8', maxBuffer: 1 << 28 });
+  const script = `TIMEFORMAT='took %R %U %S'; time ${command} > /dev/null; exit $?`;
+  const { stderr, status } = spawnSync('bash', ['-c', script], { encoding: 'utf8', maxBuffer: 1 << 28 });
+  // 0: done; 1: what is looked for was found (selfheal) or was not (ripgrep). A peer that breaks off is no peer.
+  const hasFailed = status > 1 || /^Traceback|ERROR: /m.test(stderr);
+  if (hasFailed) throw new Error(`${argv[0]} failed with exit code ${status}: ${stderr.slice(-300)}`);
   const [, wall, user, system] = /took (\S+) (\S+) (\S+)\s*$/.exec(stderr) ?? [];
   const peak = /peak (\d+)/.exec(stderr)?.[1];
   return { wall: Number(wall), cpu: Number(user) + Number(system), peakMb: peak ? Number(peak) / 1024 : null };
@@ -64,7 +67,8 @@ function secRules(sources, path) {
 }
 
 function fail2banFilter(sources, path) {
-  const lines = sources.map((source) => `            (?:${source.replaceAll('%', '%%')})<F-ID>.*</F-ID>$`);
+  // What stands behind the match is the id; one with a slash is taken for an address, and breaks the program.
+  const lines = sources.map((source) => `            (?:${source.replaceAll('%', '%%')})<F-ID>[^/\\s]*</F-ID>`);
   writeFileSync(path, `[Definition]\nfailregex = ${lines.join('\n').trimStart()}\n`);
 }
 

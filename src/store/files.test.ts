@@ -41,6 +41,15 @@ afterEach(() => rm(directory, { recursive: true, force: true }));
 const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
 
 describe('the files of the store', () => {
+  it('keeps itself out of the repository it stands in, and leaves a rule of the owner’s alone', async () => {
+    const state = join(directory, '.selfheal');
+    await (await openStore({ directory: state, clock })).close();
+    expect(await readFile(join(state, '.gitignore'), 'utf8')).toBe('*\n');
+    await writeFile(join(state, '.gitignore'), '*.db\n');
+    await (await openStore({ directory: state, clock })).close();
+    expect(await readFile(join(state, '.gitignore'), 'utf8')).toBe('*.db\n');
+  });
+
   it('are readable by their owner only, also where the folder was wider', async () => {
     await chmod(directory, 0o755);
     const store = await openStore({ directory, clock });
@@ -325,12 +334,3 @@ if (what === 'daemon') {
   await store.close();
 }
 `;
-
-it('keeps itself out of the repository it stands in, and leaves a rule of the owner’s alone', async () => {
-  const state = join(directory, '.selfheal');
-  await (await openStore({ directory: state, clock })).close();
-  expect(await readFile(join(state, '.gitignore'), 'utf8')).toBe('*\n');
-  await writeFile(join(state, '.gitignore'), '*.db\n');
-  await (await openStore({ directory: state, clock })).close();
-  expect(await readFile(join(state, '.gitignore'), 'utf8')).toBe('*.db\n');
-});
