@@ -5,6 +5,7 @@ import type { IncidentDetail, PlanAnswer } from '../answers.ts';
 import type { IncidentRow } from '../core/incident.ts';
 import type { Check, Plan, Step } from '../core/plan.ts';
 import { oneLine } from '../core/visible.ts';
+import { undoText } from '../core/wording.ts';
 import type { LedgerRow } from '../store/contract.ts';
 import { type Colors, count, paintSeverity, quote, span, table } from './output.ts';
 
@@ -145,7 +146,7 @@ function verdictOf({ decision }: Plan, colors: Colors): string {
 
 function undoOf(step: Step): string {
   if (step.undo.kind === 'none') return `no undo: ${oneLine(step.undo.reason, 200)}`;
-  return step.undo.kind === 'run' ? `undo: ${oneLine(step.undo.argv.join(' '), 200)}` : 'undo: put back what was there';
+  return `undo: ${oneLine(undoText(step), 200)}`;
 }
 
 function proofOf(check: Check): string {

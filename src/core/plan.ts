@@ -83,6 +83,13 @@ export interface RunStep extends StepBase {
   readonly timeoutMs: number;
   /** May it run again after a crash in the middle? */
   readonly idempotent: boolean;
+  /** Files that say what the command does: it is refused when one of them is not what the plan saw. Default: none. */
+  readonly requires?: readonly { readonly path: string; readonly sha256: string }[];
+  /**
+   * The folder that it makes, which must not be there before. It ends with whoever runs it then, and its undo
+   * `restore-snapshot` puts the folder aside: nothing that stands there is deleted. Default: it may make anything.
+   */
+  readonly makes?: string;
 }
 
 /** Wait, because the other side asked us to. */

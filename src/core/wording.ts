@@ -36,10 +36,11 @@ function shellWord(word: string): string {
 }
 
 /** The way back of a step, in one line. */
-export function undoText({ undo }: Pick<Step, 'undo'>): string {
+export function undoText(step: Step): string {
+  const { undo } = step;
   switch (undo.kind) {
     case 'restore-snapshot':
-      return 'puts back what was there';
+      return step.kind === 'run' ? 'puts what it made aside' : 'puts back what was there';
     case 'run':
       return commandLine(undo.argv);
     case 'none':

@@ -25,6 +25,10 @@ export interface RunOptions {
   readonly asOwnerOf?: string;
   /** How tightly the program is held. Default `namespace`. */
   readonly leash?: Leash;
+  /** What the owner would find in his shell (PATH and variables) is found. Default: not on the leash `namespace`, else it is. */
+  readonly likeTheOwner?: boolean;
+  /** Marks every process of this run, for whoever has to end them after our death. Default: a new one each time. */
+  readonly mark?: string;
 }
 
 /**

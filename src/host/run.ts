@@ -77,18 +77,19 @@ function prepare(argv: readonly string[], options: RunOptions, means: Means): Pr
   if (argv.some((part) => /[\0\n\r]/.test(part))) return 'an argument holds a NUL or a line break';
   if (options.signal?.aborted) return 'aborted before the start';
   const leash = options.leash ?? 'namespace';
-  const path = leash === 'namespace' ? means.path : ownerPath(means);
+  const likeTheOwner = options.likeTheOwner ?? leash !== 'namespace';
+  const path = likeTheOwner ? ownerPath(means) : means.path;
   const program = findProgram(name, path);
   if (program === null) return `program not found: ${name}`;
   const cwd = directoryProblem(options.cwd);
   if (cwd !== null) return cwd;
   const owner = ownerOf(options.asOwnerOf ?? options.cwd);
   if (owner === 'unknown') return `cannot tell the owner of ${options.asOwnerOf ?? options.cwd}`;
-  const mark = randomUUID();
+  const mark = options.mark ?? randomUUID();
   return {
     argv: leashed([program, ...args], leash, means.tools, owner),
     env: {
-      ...(leash === 'namespace' ? {} : inherited(means, owner)),
+      ...(likeTheOwner ? inherited(means, owner) : {}),
       ...minimal(path, owner, means.home),
       ...options.env,
       [RUN_MARK]: mark,

@@ -18,9 +18,9 @@ const sh = promisify(execFile);
 /** Entries of a world, by name. */
 export type Look = ReadonlyMap<string, string>;
 
-/** Python's caches come and go by themselves; git's objects, logs and rescued work stay on purpose. */
+/** Python's caches come and go by themselves; git's objects, logs, rescued work and what an undo put aside stay on purpose. */
 const SKIPPED =
-  /(?:^|\/)__pycache__(?:\/|$)|(?:^|\/)[^/]*\.git\/(?:objects|logs|refs\/selfheal|packed-refs|gc\.log|COMMIT_EDITMSG|ORIG_HEAD|FETCH_HEAD)(?:\/|$)/;
+  /\.selfheal-undone-|(?:^|\/)__pycache__(?:\/|$)|(?:^|\/)[^/]*\.git\/(?:objects|logs|refs\/selfheal|packed-refs|gc\.log|COMMIT_EDITMSG|ORIG_HEAD|FETCH_HEAD)(?:\/|$)/;
 /** What the drills' services write themselves when they are started. */
 const BY_SERVICE = /(?:^|\/)(?:out\.log|service\.pid|bot\.pid)$/;
 /** The same, and what holds times of files: equal in meaning, not in bytes, in two runs (an index is compared as `git index`). */

@@ -244,9 +244,9 @@ function needsDaemon(step: Step): boolean {
   return step.kind === 'restart' && step.via.kind === 'supervised';
 }
 
-/** Repositories prove themselves: their objects and notes of rescued work stay on purpose. */
+/** Repositories prove themselves: their objects and notes of rescued work stay on purpose, and so does what an undo puts aside. */
 function listWorld(open: OpenDrill) {
-  return listTree(open.world.root, { skip: (path) => /(?:^|\/|\.)git$/.test(path) });
+  return listTree(open.world.root, { skip: (path) => /(?:^|\/|\.)git$|\.selfheal-undone-/.test(path) });
 }
 
 async function runCheck({ machine }: OpenDrill, check: Check, since: number) {
