@@ -53,6 +53,29 @@ export default defineFix({
       expect: 'not-applicable',
     },
     {
+      given: 'the queue is the whole folder of the service, so that its neighbour is not the service’s',
+      world: async (kit) => {
+        await kit.sh(['sh', '-c', 'mkdir -p jobs && echo "{}" >jobs/81.json && touch -d "1 hour ago" jobs/81.json']);
+        kit.service({ directory: `${kit.directory}/jobs` });
+      },
+      facts: {},
+      message: 'attempt 5: 81.json failed',
+      type: 'unknown',
+      expect: 'refused',
+    },
+    {
+      given: 'the folder for such messages leads out of the service’s',
+      world: async (kit) => {
+        await kit.write('queue/81.json', '{}');
+        await kit.sh(['touch', '-d', '1 hour ago', 'queue/81.json']);
+        await kit.sh(['sh', '-c', 'mkdir ../elsewhere && ln -s ../elsewhere dead-letter']);
+      },
+      facts: {},
+      message: 'attempt 5: queue/81.json failed',
+      type: 'unknown',
+      expect: 'refused',
+    },
+    {
       given: 'somebody is at work on it',
       world: async (kit) => {
         await kit.write('queue/81.json', '{}');
@@ -91,15 +114,19 @@ async function diagnose({ incident, service, probe }: FixContext): Promise<Diagn
     return later(now + SETTLE_MS, holder ? `pid ${holder.pid} has ${path} open` : `${path} was written a moment ago`);
   const queue = path.slice(0, path.lastIndexOf('/'));
   const parked = `${queue.slice(0, queue.lastIndexOf('/'))}/dead-letter`;
-  const hasPlace = (await probe.files.status(parked)).kind === 'directory';
+  const place = (await probe.files.status(parked)).kind;
+  if ((await probe.files.inside(service.directory, parked)) !== parked || !['absent', 'directory'].includes(place))
+    return refuse(`${path} fails every time, and ${parked} is no folder of ${service.name}: put it aside by hand`);
   const health = (await probe.services.health(service.name)).passed;
   const undo = { kind: 'restore-snapshot' } as const;
   return propose({
     title: `put ${path} aside, which fails every time`,
-    why: `${path} was named in ${Math.max(incident.count, attemptOf(text))} failures, and waits in a queue. It goes to ${parked} as it is.`,
+    why: `${countOf(incident.count, text)}, and ${path} waits in a queue. It goes to ${parked} as it is.`,
     facts: { path },
     steps: [
-      ...(hasPlace ? [] : [{ kind: 'make-folder', title: `make ${parked}`, undo, path: parked, mode: 0o755 } as const]),
+      ...(place === 'directory'
+        ? []
+        : [{ kind: 'make-folder', title: `make ${parked}`, undo, path: parked, mode: 0o755 } as const]),
       {
         kind: 'move',
         title: `move ${path} to ${parked}`,
@@ -126,6 +153,13 @@ async function diagnose({ incident, service, probe }: FixContext): Promise<Diagn
     needsRestart: false,
     mustAsk: 'the message is not worked on then, and what it asks for is left undone',
   });
+}
+
+/** What was counted here, and apart from it what only the log says. */
+function countOf(seen: number, text: string): string {
+  const counted = `${seen} ${seen === 1 ? 'failure was' : 'failures were'} seen`;
+  const claimed = attemptOf(text);
+  return claimed > seen ? `${counted} (the log says ${claimed}, which was not counted here)` : counted;
 }
 
 /** The highest count that the text itself gives: `attempt 5`, `retry 3`, `failed 4 times`. */
