@@ -4,5 +4,5 @@
 /** Name under which the commit of a repository is kept. Content: commit id and branch, one a line. */
 export const headRecord = (directory: string): string => `${directory}/.git#head`;
 
-/** Name under which the modes of a service's files are kept. Content: a JSON object, path below the folder → octal mode. */
+/** Name under which the modes of a service's files are kept. Content: a JSON object, path below the folder → an entry of `modes-record.ts`. */
 export const modesRecord = (directory: string): string => `${directory}/#modes`;

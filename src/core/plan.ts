@@ -61,12 +61,14 @@ export interface ChmodStep extends StepBase {
   readonly to: number;
 }
 
-/** Make one folder that is missing. Its parent must be there, and whose that is, the new one is. */
+/** Make one folder that is missing. Its parent must be there; whose that is, the new one is, unless an owner is given. */
 export interface MakeFolderStep extends StepBase {
   readonly kind: 'make-folder';
   readonly path: string;
   /** Octal mode, e.g. 0o755. */
   readonly mode: number;
+  /** Who owned it when it was last seen. Default: the owner of its parent. Only root can give it to anybody else. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
 }
 
 /** Delete files that the owner declared disposable. They are moved to the trash first where room allows. */

@@ -198,7 +198,7 @@ describe('beside configurations', () => {
     expect(await kept(headRecord(world.kit.directory))).toEqual([[`${head}\nmain\n`, true]]);
   });
 
-  it('the modes of its files are kept and proven, not those of logs and packages', async () => {
+  it('the modes and owners of its files are kept and proven, not those of logs and packages', async () => {
     file('key.pem', 'k');
     chmodSync(path('key.pem'), 0o600);
     file('data/state.json', '{}');
@@ -210,7 +210,12 @@ describe('beside configurations', () => {
     await later();
     const [[text, proven] = ['', false]] = await kept(modesRecord(world.kit.directory));
     expect(proven).toBe(true);
-    expect(JSON.parse(text)).toMatchObject({ 'key.pem': '600', 'data/state.json': '640', data: '755' });
+    const owner = `${process.getuid?.()}:${process.getgid?.()}`;
+    expect(JSON.parse(text)).toMatchObject({
+      'key.pem': `f 600 ${owner}`,
+      'data/state.json': `f 640 ${owner}`,
+      data: `d 755 ${owner}`,
+    });
     expect(Object.keys(JSON.parse(text) as object).filter((name) => /logs|node_modules/.test(name))).toEqual([]);
   });
 });

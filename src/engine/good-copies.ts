@@ -6,6 +6,7 @@ import type { ServiceConfig } from '../config/contract.ts';
 import type { Clock } from '../core/clock.ts';
 import { formatOf } from '../core/config-format.ts';
 import { headRecord, modesRecord } from '../core/good-copy-names.ts';
+import { modeEntry } from '../core/modes-record.ts';
 import type { ErrorType } from '../core/words.ts';
 import type { FileProbe, GitProbe } from '../host/contract.ts';
 import type { GoodCopy, Store } from '../store/contract.ts';
@@ -130,7 +131,8 @@ async function fileModes({ files }: GoodCopiesDeps, service: ServiceConfig): Pro
   const modes: Record<string, string> = {};
   for (const path of [...new Set([...wanted.flatMap(parents), ...wanted])].sort()) {
     const status = await files.status(`${root}/${path}`);
-    if (status.kind === 'file' || status.kind === 'directory') modes[path] = status.mode.toString(8);
+    const { kind } = status;
+    if (kind === 'file' || kind === 'directory') modes[path] = modeEntry({ ...status, kind });
   }
   const content = Buffer.from(JSON.stringify(modes));
   return { path: modesRecord(root), content, mode: 0o600, since: 0 };

@@ -3,6 +3,7 @@
 
 import { dirname } from 'node:path';
 import { modesRecord } from '../core/good-copy-names.ts';
+import { parseModes, type RecordedMode, wasFolder } from '../core/modes-record.ts';
 import { commandLine } from '../core/wording.ts';
 import type { FileProbe } from '../host/contract.ts';
 import type { DrillKit } from '../testing/drill-kit.ts';
@@ -53,7 +54,7 @@ export default defineFix({
       given: 'a folder of state that the service ran with is gone, and the program names it from where it stands',
       world: async (kit) => {
         await kit.write('main.py', '');
-        await recorded(kit, { data: '750', 'data/cache': '700' });
+        await recorded(kit, { data: 'd 750', 'data/cache': 'd 700' });
         await kit.write('data/other', '');
       },
       facts: {},
@@ -81,10 +82,32 @@ export default defineFix({
       expect: 'refused',
     },
     {
+      given: 'a file is gone, and the log speaks as if it were a folder',
+      world: async (kit) => {
+        await kit.write('main.py', '');
+        await recorded(kit, { 'state.json': 'f 600' });
+      },
+      facts: {},
+      message: "FileNotFoundError: [Errno 2] No such file or directory: 'state.json/tmp'",
+      type: 'unknown',
+      expect: 'not-applicable',
+    },
+    {
+      given: 'a name is on record, but not as what',
+      world: async (kit) => {
+        await kit.write('main.py', '');
+        await recorded(kit, { 'state.json': '600' });
+      },
+      facts: {},
+      message: "FileNotFoundError: [Errno 2] No such file or directory: 'state.json/tmp'",
+      type: 'unknown',
+      expect: 'refused',
+    },
+    {
       given: 'the folder is there, and only the file is missing',
       world: async (kit) => {
         await kit.write('data/a', '');
-        await recorded(kit, { data: '755' });
+        await recorded(kit, { data: 'd 755' });
       },
       facts: {},
       message: "FileNotFoundError: [Errno 2] No such file or directory: 'data/b'",
@@ -102,7 +125,7 @@ export default defineFix({
     {
       given: 'a link that leads nowhere stands where the folder was',
       world: async (kit) => {
-        await recorded(kit, { data: '755' });
+        await recorded(kit, { data: 'd 755' });
         await kit.sh(['ln', '-s', '../gone', 'data']);
       },
       facts: {},
@@ -140,7 +163,11 @@ async function diagnose(context: FixContext): Promise<Diagnosis> {
   if (root === null || found === null) return notApplicable('no folder of the service is missing');
   const modes = await modesOf(context, root);
   const logs = logFolders(service.logs ?? [], service.directory, root);
-  const unknown = found.find((path) => !modes.has(below(root, path)) && !logs.some((one) => isWithin(one, path)));
+  const file = found.find((path) => modes.get(below(root, path))?.kind === 'file');
+  if (file !== undefined) return notApplicable(`${file} was a file, and no folder, when the service ran`);
+  const unknown = found.find(
+    (path) => !wasFolder(modes, below(root, path)) && !logs.some((one) => isWithin(one, path)),
+  );
   if (unknown !== undefined)
     return refuseUnlessMended(
       `${unknown} is missing, and nothing shows that it was ever there: make it by hand if the service should have it`,
@@ -187,21 +214,17 @@ function logFolders(patterns: readonly string[], directory: string, root: string
     .map((folder) => root + folder.slice(directory.length));
 }
 
-/** Path below the root → mode, as they were when the service ran. */
-async function modesOf({ service, probe }: FixContext, root: string): Promise<ReadonlyMap<string, number>> {
+/** What lay below the root, as it was when the service ran. */
+async function modesOf({ service, probe }: FixContext, root: string): Promise<ReadonlyMap<string, RecordedMode>> {
   const proven = (await probe.goodCopies(service.name, modesRecord(root))).find((copy) => copy.provenAt !== null);
   const text = proven && (await probe.goodCopyText(proven.id));
-  if (!text || !probe.files.parse(text, 'json').ok) return new Map();
-  const all = Object.entries(JSON.parse(text) as Record<string, string>);
-  return new Map(
-    all.filter(([, mode]) => /^[0-7]{1,4}$/.test(mode)).map(([name, mode]) => [name, Number.parseInt(mode, 8)]),
-  );
+  return text ? parseModes(text) : new Map<string, RecordedMode>();
 }
 
 interface Found {
   readonly root: string;
   readonly folders: readonly string[];
-  readonly modes: ReadonlyMap<string, number>;
+  readonly modes: ReadonlyMap<string, RecordedMode>;
 }
 
 async function proposal({ service, probe }: FixContext, { root, folders, modes }: Found): Promise<Diagnosis> {
@@ -212,9 +235,10 @@ async function proposal({ service, probe }: FixContext, { root, folders, modes }
   );
   const health = (await probe.services.health(service.name)).passed;
   const doubts = lost.length === 0 ? [] : [`files are gone with it (${listed(lost)}): a backup may be what you want`];
-  // A folder gets the owner of the one it is in; what selfheal starts itself runs as selfheal does.
+  // A folder whose owner is not on record gets that of the one it is in; what selfheal starts itself runs as selfheal does.
   const parent = await probe.files.status(dirname(outermost));
-  if (parent.uid === 0 && service.command === null)
+  const isOwned = folders.every((path) => modes.get(below(root, path))?.owner);
+  if (parent.uid === 0 && service.command === null && !isOwned)
     doubts.push('it would belong to root, and it is not known as whom the service runs');
   const names = listed(folders.map((path) => below(root, path)));
   return propose({
@@ -226,7 +250,8 @@ async function proposal({ service, probe }: FixContext, { root, folders, modes }
       title: `make ${path}`,
       undo: { kind: 'restore-snapshot' },
       path,
-      mode: (modes.get(below(root, path)) ?? PLAIN_MODE) & 0o777 & ~FORBIDDEN,
+      mode: (modes.get(below(root, path))?.mode ?? PLAIN_MODE) & 0o777 & ~FORBIDDEN,
+      ...ownerOf(modes.get(below(root, path))),
     })),
     checks: [
       {
@@ -244,6 +269,8 @@ async function proposal({ service, probe }: FixContext, { root, folders, modes }
     ...(doubts.length === 0 ? {} : { mustAsk: doubts.join('; ') }),
   });
 }
+
+const ownerOf = (was: RecordedMode | undefined) => (was?.owner ? { owner: was.owner } : {});
 
 const isOneOf = (root: string, folders: readonly string[], name: string): boolean =>
   folders.includes(`${root}/${name}`);

@@ -2,7 +2,9 @@
 // recursive, never wider than what was on record, never for a file of another user.
 
 import { modesRecord } from '../core/good-copy-names.ts';
+import { parseModes, type RecordedMode } from '../core/modes-record.ts';
 import type { CheckResult } from '../core/plan.ts';
+import { commandLine } from '../core/wording.ts';
 import type { ServiceFacts } from '../host/contract.ts';
 import type { DrillKit } from '../testing/drill-kit.ts';
 import { type Diagnosis, defineFix, type FixContext, notApplicable, propose, refuse } from './contract.ts';
@@ -69,6 +71,18 @@ export default defineFix({
       expect: 'not-applicable',
     },
     {
+      given: 'somebody else owns the file by now',
+      needs: 'root',
+      world: async (kit) => {
+        await kit.write('data/state.json', '{}', 0o600);
+        await kit.sh(['chown', '1234:1234', 'data/state.json']);
+        await recorded(kit, { 'data/state.json': 'f 640 0:0' });
+      },
+      facts: { path: 'data/state.json' },
+      type: 'permission_error',
+      expect: 'refused',
+    },
+    {
       given: 'the recorded mode lets everybody write',
       world: async (kit) => {
         await kit.write('data/state.json', '{}', 0o600);
@@ -91,7 +105,7 @@ async function diagnose({ incident, service, probe }: FixContext): Promise<Diagn
   if (claimed === null && health !== false)
     return notApplicable('no file of the service is named, and nothing shows that it is ill');
   const changed: Changed[] = [];
-  for (const [name, mode] of record.modes) {
+  for (const [name, { mode, owner }] of record.modes) {
     const path = `${root}/${name}`;
     if (claimed !== null && claimed !== path && !claimed.startsWith(`${path}/`)) continue;
     const status = await probe.files.status(path);
@@ -102,13 +116,14 @@ async function diagnose({ incident, service, probe }: FixContext): Promise<Diagn
         from: status.mode,
         to: mode,
         uid: status.uid,
+        owner,
         links: status.kind === 'file' ? status.links : 1,
       });
   }
   if (changed.length === 0) return notApplicable('the modes are as they were when the service ran');
   const owner = (await probe.files.status(root)).uid;
   const flaw = flawOf(changed, owner);
-  if (flaw !== null) return refuse(flaw);
+  if (flaw !== null) return refuse(flaw.reason, flaw.next);
   return proposal(service, changed, health, ago(probe.clock.now(), record.provenAt));
 }
 
@@ -118,6 +133,8 @@ interface Changed {
   readonly from: number;
   readonly to: number;
   readonly uid: number;
+  /** Who owned it when the service ran; null when that is not on record. */
+  readonly owner: RecordedMode['owner'];
   readonly links: number;
 }
 
@@ -126,25 +143,34 @@ async function recordOf({ service, probe }: FixContext, root: string) {
   const proven = copies.find((copy) => copy.provenAt !== null);
   const text = proven && (await probe.goodCopyText(proven.id));
   if (!proven || proven.provenAt === null || !text) return null;
-  const parsed = probe.files.parse(text, 'json');
-  if (!parsed.ok) return null;
-  const all = Object.entries(JSON.parse(text) as Record<string, string>);
-  const modes = all
-    .filter(([, mode]) => /^[0-7]{1,4}$/.test(mode))
-    .map(([name, mode]) => [name, Number.parseInt(mode, 8)] as const);
-  return { modes, provenAt: proven.provenAt };
+  const modes = parseModes(text);
+  return modes.size === 0 ? null : { modes, provenAt: proven.provenAt };
 }
 
-function flawOf(changed: readonly Changed[], owner: number): string | null {
+interface Flaw {
+  readonly reason: string;
+  readonly next?: readonly string[];
+}
+
+function flawOf(changed: readonly Changed[], owner: number): Flaw | null {
   const names = listed(changed.map(({ name }) => name));
   if (changed.length > MOST_FILES)
-    return `${changed.length} files have other modes than before (${names}): a person should look`;
+    return { reason: `${changed.length} files have other modes than before (${names}): a person should look` };
   const foreign = changed.find(({ uid }) => uid !== owner);
-  if (foreign) return `${foreign.path} belongs to another user than the service: only its owner can say what is right`;
+  if (foreign) return foreignFlaw(foreign);
   const twin = changed.find(({ links }) => links > 1);
-  if (twin) return `${twin.path} has a second name elsewhere`;
+  if (twin) return { reason: `${twin.path} has a second name elsewhere` };
   const wide = changed.find(({ to }) => (to & FORBIDDEN) !== 0);
-  return wide ? `${wide.path} had mode ${wide.to.toString(8)}, which no program should give` : null;
+  return wide ? { reason: `${wide.path} had mode ${wide.to.toString(8)}, which no program should give` } : null;
+}
+
+function foreignFlaw({ path, uid, owner }: Changed): Flaw {
+  const reason = `${path} belongs to another user than the service: only its owner can say what is right`;
+  if (owner === null || owner.uid === uid) return { reason };
+  return {
+    reason: `${path} belongs to user ${uid}, and belonged to ${owner.uid} when the service ran: a person should give it back`,
+    next: [commandLine(['chown', `${owner.uid}:${owner.gid}`, path])],
+  };
 }
 
 function proposal(

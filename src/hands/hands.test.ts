@@ -325,6 +325,17 @@ describe('hands', () => {
     expect(world.cells).toEqual(['old', 'new']);
   });
 
+  it('ends clean, and says so, when an undo has left what somebody else uses by now', async () => {
+    const world = new World({ ...healing, after: false });
+    const deps = world.deps({ pid: 1, startTicks: 1, boot: 'one' }, async () => {});
+    world.alive = 1;
+    const effects = deps.effects.map((effect) => ({ ...effect, left: async () => '/0 was left' }) as AnyEffect);
+    const answer = await runHands({ ...deps, effects }, 'p1', 'act');
+    expect(answer).toMatchObject({
+      outcome: { kind: 'rolled-back', reason: expect.stringContaining('/0 was left') as string },
+    });
+  });
+
   it('keeps a step that has no way back and says why', async () => {
     const world = new World({ ...healing, cells: [works, { apply: 'works', undo: 'none' }], after: false });
     const outcome = await finished(world, 'act');

@@ -29,10 +29,10 @@ export async function goOnTakingBack(
   ending: Ending,
   evidence: readonly Evidence[],
 ): Promise<HandsAnswer> {
-  const { notes, left } = await putBack(session);
+  const { notes, left, stays } = await putBack(session);
   await startOnOldFiles(session, notes, left);
   const all = [...evidence, ...notes];
-  if (left.length === 0) return session.finish(session.outcome(ending.kind, ending.reason, all));
+  if (left.length === 0) return session.finish(session.outcome(ending.kind, [ending.reason, ...stays].join('; '), all));
   const byHand = `Put back by hand, in this order:\n${left.map((line, n) => `${n + 1}. ${line}`).join('\n')}`;
   return session.finish(
     session.outcome('rollback-failed', `${ending.reason}; and not all of it could be taken back`, all, byHand),
@@ -43,12 +43,15 @@ export async function goOnTakingBack(
 interface Findings {
   readonly notes: Evidence[];
   readonly left: string[];
+  /** What is left on purpose, since it is somebody else's by now. */
+  readonly stays: readonly string[];
 }
 
 /** Everything that has a way back, the last step first. */
 async function putBack(session: Session): Promise<Findings> {
   const notes: Evidence[] = [];
   const left: string[] = [];
+  const stays: string[] = [];
   for (let index = session.plan.steps.length - 1; index >= 0; index -= 1) {
     const step = session.plan.steps[index] as Step;
     const state = session.steps()[index];
@@ -59,10 +62,19 @@ async function putBack(session: Session): Promise<Findings> {
       continue;
     }
     const wrong = await undoStep(session, index, step, state.snapshot);
-    notes.push({ check: `taken back: ${step.title}`, passed: wrong === null, text: wrong ?? 'as it was before' });
+    const kept = wrong === null ? await leftOf(session, index, step, state.snapshot) : null;
+    if (kept !== null) stays.push(kept);
+    const text = wrong ?? kept ?? 'as it was before';
+    notes.push({ check: `taken back: ${step.title}`, passed: wrong === null, text });
     if (wrong !== null) left.push(`${step.title}: ${wrong}. What was kept of it: ${await folderOf(session, index)}`);
   }
-  return { notes, left };
+  return { notes, left, stays };
+}
+
+async function leftOf(session: Session, index: number, step: Step, snapshot: Snapshot): Promise<string | null> {
+  if (step.undo.kind !== 'restore-snapshot') return null;
+  const said = await session.effect(step)?.left?.(step as never, snapshot, await session.context(index, NEVER));
+  return said ? session.clean(said) : null;
 }
 
 /** Only after the last file is back: a service that was started by the plan is started on what was put back. */

@@ -574,6 +574,8 @@ export interface Effect<S extends Step = Step> {
   undo(step: S, snapshot: Snapshot, context: EffectContext): Promise<void>;
   /** Byte for byte as the snapshot saw it? Returns the differences; empty means proven. */
   differences(step: S, snapshot: Snapshot, context: EffectContext): Promise<readonly string[]>;
+  /** What an undo has left on purpose because it is somebody else's by now, as a sentence; null when nothing. */
+  left?(step: S, snapshot: Snapshot, context: EffectContext): Promise<string | null>;
 }
 
 /** An effect could not, or must not, go on. `precondition`: the world has changed since the plan; nothing was touched. */

@@ -4,6 +4,7 @@
 import { constants, type Stats } from 'node:fs';
 import {
   chmod,
+  chown,
   type FileHandle,
   lchown,
   link,
@@ -267,6 +268,27 @@ export async function chmodSafely(path: FilePath, from: number, to: number): Pro
       if ((stats.mode & 0o7777) !== from)
         throw new EffectError('precondition', `the mode of ${shown(path)} has changed since the plan was made`);
       await chmod(`/proc/self/fd/${handle.fd}`, to); // fchmod refuses such a handle
+    } finally {
+      await handle.close();
+    }
+  });
+}
+
+/** Gives one file or folder, still the one with this inode, to its owner. Only root may; others get `refused`. */
+export async function chownSafely(path: FilePath, inode: number, owner: Owner): Promise<void> {
+  await withParent(path, async (folder, name) => {
+    const handle = await open(folder.entry(name), O_PATH | constants.O_NOFOLLOW).catch((error: unknown) => {
+      throw pathError(error, path);
+    });
+    try {
+      const stats = await handle.stat();
+      const isPlain = (stats.isFile() && stats.nlink === 1) || stats.isDirectory();
+      if (!isPlain || stats.ino !== inode) throw new EffectError('refused', `${shown(path)} is not the one it was`);
+      await chown(`/proc/self/fd/${handle.fd}`, owner.uid, owner.gid).catch((error: unknown) => {
+        throw new EffectError('refused', `${shown(path)} cannot be given to ${owner.uid}:${owner.gid}`, {
+          cause: error,
+        });
+      });
     } finally {
       await handle.close();
     }

@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  chownSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -352,7 +353,7 @@ describe('make-folder', () => {
     await thereAndBack(making('logs'));
   });
 
-  it('does not take back what somebody has written into', async () => {
+  it('leaves a folder alone that somebody has written into, and says so', async () => {
     const bench = making('logs');
     await bench.snapshot();
     await bench.apply();
@@ -360,8 +361,27 @@ describe('make-folder', () => {
     writeFileSync(join(project, 'logs/a.log'), 'kept');
     await bench.undo();
     expect(readFileSync(join(project, 'logs/a.log'), 'utf8')).toBe('kept');
+    expect(await bench.differences()).toEqual([]);
+    const path = join(project, 'logs');
+    const step = { kind: 'make-folder', title: 'test', undo, path, mode: 0o750 } as const;
+    expect(await makeFolderEffect.left?.(step, {}, bench.context)).toContain('was left where it is');
+    unlinkSync(join(project, 'logs/a.log'));
     expect(await bench.differences()).not.toEqual([]);
   });
+
+  it.skipIf(process.getuid?.() !== 0)(
+    'gives the owner that is on record, and takes no folder of another for its own',
+    async () => {
+      const step = { kind: 'make-folder', title: 'test', undo, path: join(project, 'logs'), mode: 0o750 } as const;
+      const bench = benchFor(makeFolderEffect, { ...step, owner: { uid: 1234, gid: 2345 } }, { run, state: state() });
+      await bench.snapshot();
+      await bench.apply();
+      expect(statSync(step.path)).toMatchObject({ uid: 1234, gid: 2345 });
+      expect(await bench.probe()).toBe('done');
+      chownSync(step.path, 1234, 1);
+      expect(await bench.probe()).toBe('unclear');
+    },
+  );
 
   it('refuses where something stands, and a mode with which everybody could write', async () => {
     writeFileSync(join(project, 'logs'), '');
@@ -382,6 +402,21 @@ describe('chmod', () => {
     await thereAndBack(changing(0o644, 0o600));
     mkdirSync(join(project, 'folder'), { mode: 0o700 });
     await thereAndBack(changing(0o700, 0o750, 'folder'));
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('gives the owner back as well when it is taken back', async () => {
+    const path = join(project, 'key');
+    writeFileSync(path, 'k', { mode: 0o640 });
+    chownSync(path, 1234, 2345);
+    const bench = changing(0o640, 0o600);
+    await bench.snapshot();
+    await bench.apply();
+    chownSync(path, 0, 0);
+    expect(await bench.differences()).toHaveLength(2);
+    await bench.undo();
+    expect(statSync(path)).toMatchObject({ uid: 1234, gid: 2345 });
+    expect(statSync(path).mode & 0o777).toBe(0o640);
+    expect(await bench.differences()).toEqual([]);
   });
 
   it('never gives set-id bits or leave to write for everybody', async () => {
