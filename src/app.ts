@@ -81,6 +81,7 @@ export async function createBase(options: BaseOptions): Promise<Base> {
     clock,
     node: config.node,
     digest: sha256,
+    leftToPeople: leftToPeople(config),
   });
   const fixer = new AutoFixer({
     config,
@@ -150,6 +151,20 @@ export function operationsOn(base: Base, { here, close }: { here: boolean; close
     changed: (change) => base.listeners.changed(change),
     close,
   });
+}
+
+/** Names of the owner's rules that say `fixable: false`. Rules that cannot be read ask for everything: nobody knows what they say. */
+function leftToPeople({ rules }: Config): (rule: string) => Promise<boolean> {
+  const names = once(async () => {
+    const own = await (await import('./engine/user-rules.ts')).loadUserRules(rules);
+    return new Set(own.filter(({ patterns }) => patterns.every(({ fixable }) => !fixable)).map(({ name }) => name));
+  });
+  return async (rule) =>
+    rules.length > 0 &&
+    (await names().then(
+      (own) => own.has(rule),
+      () => true,
+    ));
 }
 
 /** The same promise for everybody who asks. */

@@ -23,6 +23,7 @@ const calm: GuardView = {
   stoppedOnPurpose: false,
   busyWith: null,
   cause: null,
+  leftToPeople: false,
   requestedByPerson: false,
 };
 
@@ -57,6 +58,7 @@ describe('the guards', () => {
       'causes before symptoms',
     ],
     ['the limit of attempts refuses', { incident: sampleIncident({ attempts: 3 }) }, 'refuse', 'attempts'],
+    ['a rule of the owner that says `fixable: false` asks', { leftToPeople: true }, 'ask', 'owner’s rule'],
     ['a storm postpones', { newLastMinute: 21 }, 'later', 'storm'],
     ['the hourly budget trips the breaker', { ledger: rows(10, 60_000) }, 'trip', 'budget'],
     ['the daily budget trips the breaker', { ledger: rows(30, 2 * HOUR_MS) }, 'trip', 'budget'],

@@ -29,6 +29,8 @@ export interface GuardView {
   /** Another plan of this service is running. */
   readonly busyWith: string | null;
   readonly cause: Incident | null;
+  /** The rule that found it is the owner's, and says `fixable: false`. */
+  readonly leftToPeople: boolean;
   readonly requestedByPerson: boolean;
 }
 
@@ -163,6 +165,14 @@ const allowedType: Guard = {
       : null,
 };
 
+const ownersRule: Guard = {
+  name: 'owner’s rule',
+  object: (v) =>
+    v.leftToPeople
+      ? { kind: 'ask', reason: `your rule ${v.incident.rule} says that it is not to be fixed by itself` }
+      : null,
+};
+
 export const guards: readonly Guard[] = [
   paused,
   breaker,
@@ -175,6 +185,7 @@ export const guards: readonly Guard[] = [
   coolDown,
   detectionOnly,
   allowedType,
+  ownersRule,
 ];
 
 /** What all guards together say: the gravest objection, or null. */

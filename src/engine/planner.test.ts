@@ -76,6 +76,8 @@ interface Host {
   readonly pauseFile?: 'absent' | 'file' | 'denied';
   readonly state?: { readonly running: boolean; readonly stoppedOnPurpose: boolean };
   readonly health?: Readonly<Record<string, true | false | 'unknown'>>;
+  /** Rules of the owner that say `fixable: false`. */
+  readonly handsOff?: readonly string[];
 }
 
 function plannerOn(host: Host): Planner {
@@ -119,6 +121,7 @@ function plannerOn(host: Host): Planner {
     clock,
     node: 'host',
     digest: (text) => `digest of ${text}`,
+    leftToPeople: async (rule) => host.handsOff?.includes(rule) ?? false,
   });
 }
 
@@ -256,6 +259,16 @@ describe('freedom', () => {
     expect(await decisionOf({ fixes })).toEqual({ verdict: 'ask', autonomy: 'approve', reason: 'it may be in use' });
     const suggested = [offers('mend', { autonomy: 'suggest' }, { mustAsk: 'it may be in use' })];
     expect(await decisionOf({ fixes: suggested })).toMatchObject({ autonomy: 'suggest' });
+  });
+
+  it('asks, and does nothing by itself, when the rule of the owner says that it is not fixable', async () => {
+    const reason = 'your rule hands-off says that it is not to be fixed by itself';
+    const host = { handsOff: ['hands-off'] };
+    const found = broken({ rule: 'hands-off', fixable: false });
+    expect((await planFor(host, found)).decision).toEqual({ verdict: 'ask', autonomy: 'approve', reason });
+    expect((await planFor(host, broken())).decision).toMatchObject({ verdict: 'run' });
+    const asked = await planFor(host, found, { requestedByPerson: true });
+    expect(asked.decision).toMatchObject({ verdict: 'ask' });
   });
 
   it('is narrowed by a guard that asks', async () => {

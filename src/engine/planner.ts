@@ -52,6 +52,8 @@ export interface PlannerDeps {
   readonly node: string;
   /** SHA-256 of a text, hex. */
   readonly digest: (text: string) => string;
+  /** True when a rule of this name is the owner's and says `fixable: false`: then the plan asks. Default: none does. */
+  readonly leftToPeople?: (rule: string) => Promise<boolean>;
 }
 
 export interface ConsiderOptions {
@@ -297,13 +299,14 @@ export class Planner {
   async #object(incident: Incident, fix: Fix, autonomy: Autonomy, options: ConsiderOptions) {
     const { config, store, clock, probe } = this.#deps;
     const now = clock.now();
-    const [ledger, active, pause, file, breaker, state] = await Promise.all([
+    const [ledger, active, pause, file, breaker, state, leftToPeople] = await Promise.all([
       store.ledger({ since: now - DAY_MS }),
       store.incidents({ states: STILL_OPEN, limit: 500 }),
       store.value<Pause>(VALUE_KEYS.pause),
       this.#pausedByFile(),
       store.value<Breaker>(VALUE_KEYS.breaker),
       probe.services.state(incident.service),
+      this.#deps.leftToPeople?.(incident.rule) ?? false,
     ]);
     return objection({
       incident,
@@ -321,6 +324,7 @@ export class Planner {
       stoppedOnPurpose: state.stoppedOnPurpose,
       busyWith: options.busyWith ?? null,
       cause: causeOf(incident, active, now),
+      leftToPeople,
       requestedByPerson: options.requestedByPerson ?? false,
     });
   }
