@@ -43,6 +43,8 @@ export interface Deadlines {
   readonly firstMs: number;
   /** Between two pieces of content. */
   readonly stallMs: number;
+  /** Between the terminal event of a stream and the end of the upstream's message. */
+  readonly drainMs: number;
   /** Nothing was sent to a waiting caller for so long: a ping goes out. */
   readonly pingMs: number;
 }
@@ -53,6 +55,7 @@ export const DEADLINES: Deadlines = {
   wholeMs: 600_000,
   firstMs: 120_000,
   stallMs: 90_000,
+  drainMs: 5_000,
   pingMs: 10_000,
 };
 

@@ -35,6 +35,8 @@ export abstract class PassedStream<Options extends StreamOptions> {
   readonly #gatherer = new FrameGatherer();
   #lastContent = performance.now();
   #hasContent = false;
+  /** Since when the agent's own pause keeps us from reading; null: we read. */
+  #pausedAt: number | null = null;
   #timer: NodeJS.Timeout | null = null;
   #resolve: (end: StreamEnd) => void = () => {};
 
@@ -44,10 +46,10 @@ export abstract class PassedStream<Options extends StreamOptions> {
 
   /** Passes the stream on; resolves when it has ended one way or the other. */
   run(): Promise<StreamEnd> {
-    const { response, caller, deadlines } = this.o;
+    const { response, caller } = this.o;
     return new Promise((resolve) => {
       this.#resolve = resolve;
-      this.#timer = setTimeout(() => this.#tick(), deadlines.firstMs);
+      this.#watch();
       caller.gone.addEventListener('abort', this.#left);
       caller.keepWaiting();
       if (caller.gone.aborted) return this.#left();
@@ -64,7 +66,10 @@ export abstract class PassedStream<Options extends StreamOptions> {
 
   protected content(): void {
     this.#lastContent = performance.now();
+    if (this.#hasContent) return;
     this.#hasContent = true;
+    // Another limit holds from here on, and it may be over sooner.
+    this.#watch();
   }
 
   /** The agent gets the first of it: from here on the answer can only be continued. */
@@ -81,7 +86,17 @@ export abstract class PassedStream<Options extends StreamOptions> {
     const { caller, response } = this.o;
     if (caller.write(bytes)) return;
     response.pause();
-    caller.onceDrained(() => response.resume());
+    this.#pausedAt ??= performance.now();
+    caller.onceDrained(() => this.#goOn());
+  }
+
+  /** The agent has caught up: his pause was no silence of the upstream. */
+  #goOn(): void {
+    if (this.isOver) return;
+    if (this.#pausedAt !== null) this.#lastContent += performance.now() - Math.max(this.#pausedAt, this.#lastContent);
+    this.#pausedAt = null;
+    this.#watch();
+    this.o.response.resume();
   }
 
   protected failed(body: Json): void {
@@ -102,7 +117,7 @@ export abstract class PassedStream<Options extends StreamOptions> {
   }
 
   #closed(error: Error | null): void {
-    if (this.isOver) return;
+    if (this.isOver) return this.#clearTimer();
     // The last frame of some servers has no empty line behind it.
     const { rest } = this.#gatherer;
     if (rest.length > 0 && error === null) this.take(Buffer.concat([rest, FRAME_END]));
@@ -117,15 +132,29 @@ export abstract class PassedStream<Options extends StreamOptions> {
     return this.isOver;
   }
 
-  #tick(): void {
+  get #limit(): number {
     const { firstMs, stallMs } = this.o.deadlines;
-    const limit = this.#hasContent ? stallMs : firstMs;
+    return this.#hasContent ? stallMs : firstMs;
+  }
+
+  /** Sets the clock to when the upstream will have been silent for too long. */
+  #watch(): void {
+    this.#clearTimer();
+    if (this.isOver) return;
     const silent = performance.now() - this.#lastContent;
-    if (silent >= limit) {
+    this.#timer = setTimeout(() => this.#tick(), this.#limit - silent + 1);
+  }
+
+  #tick(): void {
+    this.#timer = null;
+    // The clock stands still while we do not read; going on sets it again.
+    if (this.#pausedAt !== null) return;
+    const silent = performance.now() - this.#lastContent;
+    if (silent >= this.#limit) {
       const what = this.#hasContent ? 'stalled' : 'said nothing';
       return this.#broken(brokenBy('timeout', 'silence', `the stream ${what} for ${Math.round(silent / 1000)} s`));
     }
-    this.#timer = setTimeout(() => this.#tick(), limit - silent + 1);
+    this.#watch();
   }
 
   readonly #left = (): void => this.#end({ kind: 'gone' });
@@ -137,12 +166,22 @@ export abstract class PassedStream<Options extends StreamOptions> {
   #end(end: StreamEnd): void {
     if (this.isOver) return;
     this.isOver = true;
-    if (this.#timer) clearTimeout(this.#timer);
+    this.#clearTimer();
     const { response, caller } = this.o;
     caller.gone.removeEventListener('abort', this.#left);
-    // What comes behind the terminal event is read and dropped, so that the connection can be used again.
-    if (end.kind === 'done') response.resume();
+    if (end.kind === 'done') this.#drain(response);
     else response.destroy();
     this.#resolve(end);
+  }
+
+  /** What comes behind the terminal event is dropped, so that the connection can be used again; but not for ever. */
+  #drain(response: Answer): void {
+    response.resume();
+    if (!response.complete) this.#timer = setTimeout(() => response.destroy(), this.o.deadlines.drainMs);
+  }
+
+  #clearTimer(): void {
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
   }
 }
