@@ -8,7 +8,7 @@ import type { DialectName } from './dialects/contract.ts';
 import { dialects } from './dialects/index.ts';
 import type { Answer } from './http/answer.ts';
 import { joined } from './http/answer.ts';
-import type { Exchange } from './http/door.ts';
+import type { Exchange } from './http/exchange.ts';
 import { isObject, parseJson } from './json.ts';
 import { refuse } from './refusing.ts';
 import { headersFor, keyFor, passedHeaders, sizeOf } from './requesting.ts';

@@ -1,7 +1,7 @@
 // The agent's side of a request: what it was given so far, and the pings that keep it waiting.
 
 import type { Dialect, Frame } from './dialects/contract.ts';
-import type { Exchange } from './http/door.ts';
+import type { Exchange } from './http/exchange.ts';
 import type { Stop } from './http/stop.ts';
 import { framesOf } from './sse.ts';
 

@@ -1,6 +1,7 @@
 // What the gateway says itself.
 
-import type { Exchange, Refusal } from './http/door.ts';
+import type { Refusal } from './http/door.ts';
+import type { Exchange } from './http/exchange.ts';
 
 const JSON_FIELDS = ['content-type', 'application/json'];
 const REFUSED_FIELDS = [...JSON_FIELDS, 'x-should-retry', 'false'];
@@ -20,8 +21,11 @@ export function refuse(exchange: Exchange, status: number, message: string): voi
   exchange.answer(status, fields, [Buffer.from(body)]);
 }
 
-/** The same, for what may be worth another try. */
-export function said(status: number, type: string, message: string): Refusal {
-  const fields = status === 529 ? [...JSON_FIELDS, 'retry-after', '1'] : JSON_FIELDS;
-  return { status, fields, body: JSON.stringify({ type: 'error', error: { type, message } }) };
+const KINDS: Readonly<Record<number, string>> = { 413: 'request_too_large', 503: 'overloaded_error' };
+
+/** What the door says to whom it does not serve; only a full house (503) is worth another try, a second later. */
+export function refusalOf(status: number, why: string): Refusal {
+  const advice = status === 503 ? ['retry-after', '1', 'x-should-retry', 'true'] : ['x-should-retry', 'false'];
+  const error = { type: KINDS[status] ?? 'invalid_request_error', message: `selfheal gateway: ${why}` };
+  return { status, fields: [...JSON_FIELDS, ...advice], body: JSON.stringify({ type: 'error', error }) };
 }

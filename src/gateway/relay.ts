@@ -8,7 +8,7 @@ import type { Caller } from './caller.ts';
 import type { Deadlines, FallbackPolicy, GatewayEvent, Verdict } from './contract.ts';
 import type { Dialect, Json, Progress, Trouble } from './dialects/contract.ts';
 import { type Answer, joined, readAll } from './http/answer.ts';
-import { CallerGone } from './http/door.ts';
+import { CallerGone } from './http/exchange.ts';
 import { isObject, parseJson } from './json.ts';
 import { passStream } from './raw-stream.ts';
 import {
@@ -38,6 +38,8 @@ export interface RelayOptions {
   readonly pauseMs: number;
   readonly clock: Clock;
   readonly tell: (event: GatewayEvent) => void;
+  /** Told of bugs of ours. */
+  readonly problem: (message: string, error: unknown) => void;
   readonly count: (what: 'failovers' | 'spliced' | 'lost') => void;
 }
 
@@ -221,7 +223,7 @@ export class Relay {
       release = await known.slots.take(caller.gone);
       const response = await this.#call(candidate);
       upstreams.readQuotas(known, response.headers, clock.now());
-      return await this.#received(candidate, response);
+      return await this.#understood(candidate, response);
     } catch (error) {
       if (error instanceof CallerGone) {
         upstreams.breakers.abandoned(candidate.target);
@@ -283,6 +285,19 @@ export class Relay {
     const known = contextTokens ?? upstream.contextTokens;
     if (this.#trims === 0) return known;
     return Math.floor((known ?? this.#o.request.size / 3) / 2 ** (this.#trims - (contextTokens === null ? 0 : 1)));
+  }
+
+  /** What came may break us in a way that nobody has thought of: then it is told, and somebody else is asked. */
+  async #understood(candidate: Candidate, response: Answer): Promise<Attempt> {
+    try {
+      return await this.#received(candidate, response);
+    } catch (error) {
+      if (error instanceof CallerGone || error instanceof CallError) throw error;
+      const { name } = candidate.known.upstream;
+      this.#o.problem(`an answer of ${name} broke its reader`, error);
+      response.destroy();
+      return this.#refused(candidate, brokenBy('transport', 'unreadable', 'its answer could not be read'), null);
+    }
   }
 
   async #received(candidate: Candidate, response: Answer): Promise<Attempt> {

@@ -18,12 +18,13 @@ import {
 } from './contract.ts';
 import { dialectAt } from './dialects/index.ts';
 import type { Dialect } from './dialects/contract.ts';
-import { Door, type Exchange, type Refusal, type RequestHead } from './http/door.ts';
+import { Door, type Refusal } from './http/door.ts';
+import type { Exchange, RequestHead } from './http/exchange.ts';
 import { Memory } from './memory.ts';
 import { Recorder } from './record.ts';
 import { Relay } from './relay.ts';
-import { refusal, refuse, reply, said } from './refusing.ts';
-import { AgentRequest, sizeOf } from './requesting.ts';
+import { refusal, refusalOf, refuse, reply } from './refusing.ts';
+import { AgentRequest } from './requesting.ts';
 import { askOneWord, proveRoute } from './proof.ts';
 import { Upstreams } from './upstreams.ts';
 
@@ -40,7 +41,7 @@ export interface GatewayOptions {
 
 /** Anthropic takes at most 32 MB. */
 const BODY_CAP = 32 * 1024 * 1024;
-/** All bodies that are under way together. */
+/** All bodies together: those that are still coming, too. */
 const BODIES_CAP = 256 * 1024 * 1024;
 const CONNECTIONS = 512;
 const LOOPBACK_HOST = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i;
@@ -63,26 +64,25 @@ export class Gateway {
   readonly #recorder: Recorder | null;
   readonly #counts = { requests: 0, failovers: 0, spliced: 0, lost: 0 };
   #since = 0;
-  #bodies = 0;
   #agents: readonly Agent[];
 
   private constructor(options: GatewayOptions) {
     this.#o = options;
     this.#agents = options.spec.agents;
     this.#deadlines = { ...DEADLINES, ...options.deadlines };
-    this.#upstreams = new Upstreams(options.spec, options.random);
+    this.#upstreams = new Upstreams(options.spec, options);
     const { stateDirectory } = options.spec;
     this.#memory =
       stateDirectory === null ? null : new Memory(gatewayFolder(stateDirectory), () => this.#upstreams.remember());
     this.#recorder = stateDirectory === null ? null : new Recorder(stateDirectory);
     this.#door = new Door({
       admit: (head) => this.#refusal(head),
-      serve: (exchange) => {
-        this.#serve(exchange).catch((error) => this.#broke(error, exchange));
-      },
+      serve: (exchange) => this.#serve(exchange).catch((error) => this.#broke(error, exchange)),
+      refuse: refusalOf,
       bodyCap: BODY_CAP,
-      tooLong: () => said(413, 'request_too_large', 'the request is larger than 32 MiB'),
+      bodiesCap: BODIES_CAP,
       connections: CONNECTIONS,
+      problem: (message, error) => options.problem?.(message, error),
     });
   }
 
@@ -152,10 +152,8 @@ export class Gateway {
     if (entry === null)
       return refusal(401, 'this address needs the token of an agent: `selfheal gateway env` prints it');
     if (!/^\/(?:v\d|-\/)/.test(entry.path)) return refusal(404, 'unknown path');
-    if (this.#bodies > BODIES_CAP)
-      return said(529, 'overloaded_error', 'selfheal gateway: too many large requests at a time');
     if (head.headers['content-encoding'] && dialectAt(pathOf(entry)))
-      return said(415, 'invalid_request_error', 'packed requests are not understood');
+      return refusal(415, 'packed requests are not understood');
     return null;
   }
 
@@ -166,14 +164,8 @@ export class Gateway {
     if (path.startsWith('/-/')) return this.#own(path, entry.path, exchange);
     this.#counts.requests += 1;
     const dialect = dialectAt(path);
-    const size = sizeOf(exchange.body);
-    this.#bodies += size;
-    try {
-      if (dialect === null || exchange.request.method !== 'POST') await this.#aside(exchange, entry);
-      else await this.#converse(exchange, dialect, entry);
-    } finally {
-      this.#bodies -= size;
-    }
+    if (dialect === null || exchange.request.method !== 'POST') return this.#aside(exchange, entry);
+    return this.#converse(exchange, dialect, entry);
   }
 
   /** Web pages and other hosts have no business here: what they send could spend the owner's money. */
@@ -226,6 +218,7 @@ export class Gateway {
       pauseMs: this.#o.spec.pauseMs,
       clock: this.#o.clock,
       tell: this.#tell,
+      problem: (message, error) => this.#o.problem?.(message, error),
       count: this.#count,
     }).run();
   }

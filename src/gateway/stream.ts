@@ -39,22 +39,36 @@ export abstract class PassedStream<Options extends StreamOptions> {
   #pausedAt: number | null = null;
   #timer: NodeJS.Timeout | null = null;
   #resolve: (end: StreamEnd) => void = () => {};
+  #reject: (error: unknown) => void = () => {};
 
   constructor(options: Options) {
     this.o = options;
   }
 
-  /** Passes the stream on; resolves when it has ended one way or the other. */
+  /** Passes the stream on; resolves when it has ended one way or the other. Rejects only for bugs: what came broke us. */
   run(): Promise<StreamEnd> {
     const { response, caller } = this.o;
-    return new Promise((resolve) => {
-      this.#resolve = resolve;
+    return new Promise((resolve, reject) => {
+      [this.#resolve, this.#reject] = [resolve, reject];
       this.#watch();
       caller.gone.addEventListener('abort', this.#left);
       caller.keepWaiting();
       if (caller.gone.aborted) return this.#left();
-      response.read({ data: (bytes) => this.#data(bytes), ended: (error) => this.#closed(error) });
+      response.read({
+        data: (bytes) => this.#guarded(() => this.#data(bytes)),
+        ended: (error) => this.#guarded(() => this.#closed(error)),
+      });
     });
+  }
+
+  #guarded(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#stop();
+      this.o.response.destroy();
+      this.#reject(error);
+    }
   }
 
   /** Takes whole frames. */
@@ -165,13 +179,17 @@ export abstract class PassedStream<Options extends StreamOptions> {
 
   #end(end: StreamEnd): void {
     if (this.isOver) return;
-    this.isOver = true;
-    this.#clearTimer();
-    const { response, caller } = this.o;
-    caller.gone.removeEventListener('abort', this.#left);
+    this.#stop();
+    const { response } = this.o;
     if (end.kind === 'done') this.#drain(response);
     else response.destroy();
     this.#resolve(end);
+  }
+
+  #stop(): void {
+    this.isOver = true;
+    this.#clearTimer();
+    this.o.caller.gone.removeEventListener('abort', this.#left);
   }
 
   /** What comes behind the terminal event is dropped, so that the connection can be used again; but not for ever. */

@@ -44,9 +44,15 @@ const SAMPLE_EVERY_MS = 10_000;
 const SAMPLES_KEPT = 1_000;
 const HASHES_KEPT = 200;
 
+export interface UpstreamsOptions {
+  readonly random?: (() => number) | undefined;
+  /** Told of bugs of ours. */
+  readonly problem?: ((message: string, error: unknown) => void) | undefined;
+}
+
 export class Upstreams {
   readonly breakers: Breakers;
-  readonly lines = new Lines();
+  readonly lines: Lines;
   #known: Known[] = [];
   #routes: readonly Route[] = [];
   #samples: QuotaSample[] = [];
@@ -56,7 +62,9 @@ export class Upstreams {
   /** Called when something that must survive has changed. */
   onChange: () => void = () => {};
 
-  constructor(spec: Pick<GatewaySpec, 'upstreams'>, random?: () => number) {
+  constructor(spec: Pick<GatewaySpec, 'upstreams'>, options: UpstreamsOptions = {}) {
+    const { random, problem } = options;
+    this.lines = new Lines(problem && { problem });
     this.breakers = new Breakers(random);
     this.replace(spec.upstreams);
   }

@@ -21,7 +21,8 @@ export function framingOf({ headers }: Pick<Head, 'headers'>, absent: 0 | 'close
 }
 
 const NOTHING = Buffer.alloc(0);
-const LINE_CAP = 16 * 1024;
+/** Extensions of chunks and trailers, all together: nobody needs them, and bytes that are no content are not read for ever. */
+const BESIDE_CAP = 16 * 1024;
 const [LF, CR, SPACE, SEMICOLON] = [0x0a, 0x0d, 0x20, 0x3b];
 
 /** Takes the bytes of a connection and gives those of one body. */
@@ -32,13 +33,16 @@ export class BodyReader {
   #at: 'size' | 'data' | 'data-end' | 'trailer' = 'size';
   #lineLength = 0;
   #digits = 0;
-  #trailers = 0;
+  /** Bytes of extensions and trailers so far. */
+  #beside = 0;
   #hasReturn = false;
   #inExtension = false;
   /** The body has come to its end. */
   done: boolean;
   /** The bytes are no body: nothing more is read. */
   broken = false;
+  /** It is broken because too much came beside its content. */
+  tooMuchBeside = false;
   /** What came behind the end of the body. */
   rest: Buffer = NOTHING;
 
@@ -105,10 +109,11 @@ export class BodyReader {
   #lineByte(byte: number): void {
     this.#lineLength += 1;
     // Behind the end of a line there is only its end.
-    if (this.#hasReturn || this.#lineLength > LINE_CAP) this.broken = true;
+    if (this.#hasReturn) this.broken = true;
     else if (byte === CR) this.#hasReturn = true;
     else if (this.#at === 'data-end') this.broken = true;
     else if (this.#at === 'size' && !this.#inExtension) this.#sizeByte(byte);
+    else if (++this.#beside > BESIDE_CAP) this.broken = this.tooMuchBeside = true;
   }
 
   #sizeByte(byte: number): void {
@@ -123,10 +128,8 @@ export class BodyReader {
   #lineRead(): void {
     if (!this.#hasReturn) this.broken = true;
     if (this.#at === 'data-end') [this.#at, this.#left] = ['size', 0];
-    else if (this.#at === 'trailer') {
-      this.done = this.#lineLength === 1;
-      if (++this.#trailers > 100) this.broken = true;
-    } else {
+    else if (this.#at === 'trailer') this.done = this.#lineLength === 1;
+    else {
       if (this.#digits === 0) this.broken = true;
       this.#at = this.#left === 0 ? 'trailer' : 'data';
     }

@@ -3,18 +3,8 @@
 
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { BodyReader, framingOf } from './body.ts';
-import { connectionSays, type Head, HEAD_CAP, HEAD_END, parseHead, writeFields } from './head.ts';
-import { Hangup, type Stop } from './stop.ts';
-
-/** Head of a request that has come in. */
-export interface RequestHead {
-  readonly method: string;
-  /** Path and query as they were sent. */
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-  /** Bytes its body will have; null: it will be seen. */
-  readonly length: number | null;
-}
+import { Exchange, headOf, KEPT_MS, type RequestHead } from './exchange.ts';
+import { connectionSays, type Head, HEAD_CAP, HEAD_END, parseHead } from './head.ts';
 
 /** A request that is not served. */
 export interface Refusal {
@@ -26,34 +16,42 @@ export interface Refusal {
 export interface DoorOptions {
   /** Looks at a head before its body is read; null: come in. */
   readonly admit: (head: RequestHead) => Refusal | null;
-  readonly serve: (exchange: Exchange) => void;
-  /** Longest body, in bytes; the refusal of what turns out to be longer. */
+  /** Its body counts until this is done. A throw cuts the connection: what went wrong should be said before. */
+  readonly serve: (exchange: Exchange) => unknown;
+  /** What is said to whom we do not serve: 400 (no proper request), 413 (longer than `bodyCap`), 431, or 503 (come again). */
+  readonly refuse: (status: 400 | 413 | 431 | 503, why: string) => Refusal;
+  /** Longest body, in bytes. */
   readonly bodyCap: number;
-  readonly tooLong: () => Refusal;
+  /** What all bodies may take together, in bytes: those that are still coming and those that are being served. */
+  readonly bodiesCap: number;
   readonly connections: number;
+  /** Told of bugs of ours: they end their connection, and no other. */
+  readonly problem: (message: string, error: unknown) => void;
 }
 
-/** A kept connection may be silent for so long; announced to the other side, a second shorter. */
-const KEPT_MS = 31_000;
 /** A request must be whole within this time. */
 const REQUEST_MS = 120_000;
 const SWEEP_MS = 1_000;
 /** What a refused caller still sends is read for so long, so that he sees the answer. */
 const LINGER_MS = 2_000;
-/** Bytes that wait to be sent: more, and the upstream is held back. */
-const WAITING_CAP = 256 * 1024;
-/** Up to here a write goes out in one piece. */
-const ONE_WRITE = 64 * 1024;
+/** What a piece of a body takes besides its bytes: a body that trickles in must not be cheaper than it is. */
+const PIECE_COST = 200;
+
+/** Bytes that bodies take: counted from their arrival until nobody needs them. */
+class Store {
+  taken = 0;
+}
 
 /** Listens for agents. */
 export class Door {
   readonly #server: Server;
+  readonly #store = new Store();
   readonly #guests = new Set<Guest>();
   readonly #sweeper: NodeJS.Timeout;
 
   constructor(options: DoorOptions) {
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-      const guest = new Guest(socket, options, () => this.#guests.delete(guest));
+      const guest = new Guest(socket, options, this.#store, () => this.#guests.delete(guest));
       this.#guests.add(guest);
     });
     this.#server.maxConnections = options.connections;
@@ -71,6 +69,11 @@ export class Door {
         resolve();
       });
     });
+  }
+
+  /** Bytes that bodies take now. */
+  get bodies(): number {
+    return this.#store.taken;
   }
 
   address(): AddressInfo {
@@ -98,6 +101,7 @@ const REQUEST_LINE = /^([A-Z]{1,20}) ([\x21-\x7e]{1,8192}) HTTP\/1\.([01])$/;
 class Guest {
   readonly #socket: Socket;
   readonly #options: DoorOptions;
+  readonly #store: Store;
   /** When it is given up, in the time of `performance.now()`. */
   deadline = performance.now() + REQUEST_MS;
   #waiting: Buffer = NOTHING;
@@ -106,21 +110,47 @@ class Guest {
   #body: BodyReader | null = null;
   #chunks: Buffer[] = [];
   #size = 0;
+  /** What the body takes in the store, while it is read. */
+  #taken = 0;
   #exchange: Exchange | null = null;
   #refused = false;
 
-  constructor(socket: Socket, options: DoorOptions, gone: () => void) {
+  constructor(socket: Socket, options: DoorOptions, store: Store, gone: () => void) {
     this.#socket = socket;
     this.#options = options;
-    socket.on('data', (bytes: Buffer) => this.#data(bytes));
-    socket.on('drain', () => this.#exchange?.drained());
+    this.#store = store;
+    socket.on('data', (bytes: Buffer) => {
+      try {
+        this.#data(bytes);
+      } catch (error) {
+        this.#broke(error);
+      }
+    });
+    socket.on('drain', () => {
+      try {
+        this.#exchange?.drained();
+      } catch (error) {
+        this.#broke(error);
+      }
+    });
     socket.on('error', () => {});
     // Who closes his side waits for nothing more.
     socket.on('end', () => this.destroy());
     socket.on('close', () => {
       gone();
-      this.#exchange?.left();
+      this.#forget();
+      try {
+        this.#exchange?.left();
+      } catch (error) {
+        this.#broke(error);
+      }
     });
+  }
+
+  /** A bug of ours ends this connection; the others know nothing of it. */
+  #broke(error: unknown): void {
+    this.#options.problem('a connection broke', error);
+    this.destroy();
   }
 
   destroy(): void {
@@ -143,7 +173,7 @@ class Guest {
     this.#waiting = NOTHING;
     const end = head.indexOf(HEAD_END);
     if (end < 0) {
-      if (head.length > HEAD_CAP) return this.#refuse(plain(431));
+      if (head.length > HEAD_CAP) return this.#refuse(431, 'the head of the request is too long');
       this.#waiting = head;
       return;
     }
@@ -153,12 +183,16 @@ class Guest {
   #headRead(head: Head | null, rest: Buffer): void {
     const line = head && REQUEST_LINE.exec(head.line);
     const framing = head ? framingOf(head, 0) : 'broken';
-    if (!head || !line || framing === 'broken' || framing === 'close') return this.#refuse(plain(400));
+    if (!head || !line || framing === 'broken' || framing === 'close')
+      return this.#refuse(400, 'this is no request of HTTP/1.1 that can be understood');
     const isNew = line[3] === '1';
     const length = typeof framing === 'number' ? framing : null;
     const request: RequestHead = { method: line[1] as string, url: line[2] as string, headers: head.headers, length };
-    const refusal = (length ?? 0) > this.#options.bodyCap ? this.#options.tooLong() : this.#options.admit(request);
-    if (refusal) return this.#refuse(refusal);
+    const refusal = this.#options.admit(request);
+    if (refusal) return this.#turnAway(refusal);
+    if ((length ?? 0) > this.#options.bodyCap) return this.#refuse(413, tooLong(this.#options));
+    if (length !== null && length > 0 && this.#store.taken + length > this.#options.bodiesCap)
+      return this.#refuse(503, FULL);
     const keep = isNew ? !connectionSays(head, 'close') : connectionSays(head, 'keep-alive');
     this.#head = { request, keep, chunks: isNew };
     this.#body = new BodyReader(framing);
@@ -169,24 +203,55 @@ class Guest {
 
   #readBody(body: BodyReader, bytes: Buffer): void {
     const data = body.push(bytes);
-    if (body.broken) return this.#refuse(plain(400));
-    // A small part must not keep all that was read with it.
-    if (data.length > 0) this.#chunks.push(data.length * 2 < bytes.length ? Buffer.from(data) : data);
-    this.#size += data.length;
-    if (this.#size > this.#options.bodyCap) return this.#refuse(this.#options.tooLong());
+    if (body.tooMuchBeside) return this.#refuse(400, 'the extensions of its chunks, or its trailers, are too long');
+    if (body.broken) return this.#refuse(400, 'the body is not framed as its head says');
+    if (data.length > 0) {
+      this.#take(data.length + PIECE_COST);
+      // A small part must not keep all that was read with it.
+      this.#chunks.push(data.length * 2 < bytes.length ? Buffer.from(data) : data);
+      this.#size += data.length;
+      if (this.#size > this.#options.bodyCap) return this.#refuse(413, tooLong(this.#options));
+      if (this.#store.taken > this.#options.bodiesCap) return this.#refuse(503, FULL);
+    }
     if (!body.done) return;
     this.#waiting = body.rest;
     this.#begin();
   }
 
+  #take(bytes: number): void {
+    this.#taken += bytes;
+    this.#store.taken += bytes;
+  }
+
+  /** Lets go of a body that is not served. */
+  #forget(): void {
+    this.#store.taken -= this.#taken;
+    [this.#taken, this.#chunks, this.#size, this.#body, this.#head] = [0, [], 0, null, null];
+  }
+
   #begin(): void {
     if (this.#head === null) return;
     const { request, keep, chunks } = this.#head;
-    const body = this.#chunks;
-    [this.#head, this.#body, this.#chunks, this.#size] = [null, null, [], 0];
+    const [body, taken] = [this.#chunks, this.#taken];
+    // Whoever serves it has it now.
+    this.#taken = 0;
+    this.#forget();
     this.deadline = Number.POSITIVE_INFINITY;
-    this.#exchange = new Exchange(request, body, { socket: this.#socket, keep, chunks, over: () => this.#next(keep) });
-    this.#options.serve(this.#exchange);
+    const { problem } = this.#options;
+    const exchange = new Exchange(request, body, {
+      ...{ socket: this.#socket, keep, chunks, problem },
+      over: () => this.#next(keep),
+    });
+    this.#exchange = exchange;
+    void this.#serve(exchange).then(() => (this.#store.taken -= taken));
+  }
+
+  async #serve(exchange: Exchange): Promise<void> {
+    try {
+      await this.#options.serve(exchange);
+    } catch (error) {
+      this.#broke(error);
+    }
   }
 
   #next(keep: boolean): void {
@@ -207,209 +272,18 @@ class Guest {
     this.#read(waiting);
   }
 
-  #refuse({ status, fields, body }: Refusal): void {
+  #refuse(status: 400 | 413 | 431 | 503, why: string): void {
+    this.#turnAway(this.#options.refuse(status, why));
+  }
+
+  #turnAway({ status, fields, body }: Refusal): void {
     this.#refused = true;
+    this.#forget();
     this.deadline = performance.now() + LINGER_MS;
     const head = headOf(status, [...fields, 'content-length', String(Buffer.byteLength(body)), 'connection', 'close']);
     this.#socket.end(`${head}\r\n${body}`);
   }
 }
 
-const plain = (status: number): Refusal => ({ status, fields: [], body: '' });
-
-const REASONS: Readonly<Record<number, string>> = {
-  200: 'OK',
-  400: 'Bad Request',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  404: 'Not Found',
-  413: 'Content Too Large',
-  421: 'Misdirected Request',
-  429: 'Too Many Requests',
-  431: 'Request Header Fields Too Large',
-  500: 'Internal Server Error',
-  502: 'Bad Gateway',
-  503: 'Service Unavailable',
-  504: 'Gateway Timeout',
-};
-
-function headOf(status: number, fields: readonly string[]): string {
-  return `HTTP/1.1 ${status} ${REASONS[status] ?? 'Unknown'}\r\n${writeFields(fields)}`;
-}
-
-interface Channel {
-  readonly socket: Socket;
-  /** The connection lasts longer than this exchange. */
-  readonly keep: boolean;
-  /** The other side understands chunks. */
-  readonly chunks: boolean;
-  readonly over: () => void;
-}
-
-/** One request, whole, and its answer. What is written in one turn of the event loop goes out in one piece. */
-export class Exchange {
-  readonly request: RequestHead;
-  readonly body: readonly Buffer[];
-  readonly #channel: Channel;
-  readonly #hangup = new Hangup();
-  #head = '';
-  #pieces: Buffer[] = [];
-  #waiting = 0;
-  #isChunked = false;
-  /** Bytes that are still missing of an announced length; null: none was announced. */
-  #left: number | null = null;
-  #isDue = false;
-  #isBlocked = false;
-  #isEnded = false;
-  #isOver = false;
-  #drain: (() => void) | null = null;
-  headSent = false;
-
-  constructor(request: RequestHead, body: readonly Buffer[], channel: Channel) {
-    this.request = request;
-    this.body = body;
-    this.#channel = channel;
-  }
-
-  /** Aborts when the other side has hung up before the answer was complete. */
-  get gone(): Stop {
-    return this.#hangup;
-  }
-
-  /** Begins an answer whose pieces follow; `length` is that of its body, where it is known. */
-  open(status: number, fields: readonly string[], length: number | null = null): void {
-    if (this.headSent) return;
-    this.headSent = true;
-    const { keep, chunks } = this.#channel;
-    const isEmpty = status === 204 || status === 304 || this.request.method === 'HEAD';
-    this.#isChunked = length === null && chunks && !isEmpty;
-    this.#left = isEmpty ? 0 : length;
-    // Without chunks only the end of the connection tells the end of the body.
-    const lasts = keep && (this.#isChunked || this.#left !== null);
-    const framing = this.#isChunked
-      ? 'transfer-encoding: chunked\r\n'
-      : length === null || status === 204
-        ? ''
-        : `content-length: ${length}\r\n`;
-    const connection = lasts
-      ? `connection: keep-alive\r\nkeep-alive: timeout=${KEPT_MS / 1000 - 1}\r\n`
-      : 'connection: close\r\n';
-    this.#head = `${headOf(status, fields)}${framing}${connection}\r\n`;
-    this.#soon();
-  }
-
-  /** False when the other side reads slower than we write: wait for `onceDrained`. */
-  write(bytes: Buffer): boolean {
-    if (this.#isOver || this.#isEnded || bytes.length === 0) return true;
-    this.#pieces.push(bytes);
-    this.#waiting += bytes.length;
-    this.#soon();
-    return !this.#isBlocked && this.#waiting <= WAITING_CAP;
-  }
-
-  onceDrained(call: () => void): void {
-    this.#drain = call;
-  }
-
-  end(): void {
-    if (this.#isOver || this.#isEnded) return;
-    this.#isEnded = true;
-    this.#flush();
-  }
-
-  /** A whole answer. */
-  answer(status: number, fields: readonly string[], body: readonly Buffer[]): void {
-    let size = 0;
-    for (const piece of body) size += piece.length;
-    this.open(status, fields, size);
-    if (this.request.method !== 'HEAD') for (const piece of body) this.write(piece);
-    this.end();
-  }
-
-  /** Cuts the connection: an answer that was begun cannot be ended honestly. */
-  destroy(): void {
-    this.#channel.socket.destroy();
-  }
-
-  /** Told by the connection: what was written is on its way. */
-  drained(): void {
-    this.#isBlocked = false;
-    const drain = this.#drain;
-    this.#drain = null;
-    drain?.();
-  }
-
-  /** Told by the connection: it is closed. */
-  left(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#pieces = [];
-    this.#hangup.abort(new CallerGone());
-  }
-
-  #soon(): void {
-    if (this.#isDue) return;
-    this.#isDue = true;
-    process.nextTick(flush, this);
-  }
-
-  /** For the turn of the event loop only. */
-  flushNow(): void {
-    if (!this.#isOver) this.#flush();
-  }
-
-  #flush(): void {
-    this.#isDue = false;
-    const size = this.#waiting;
-    const isEnd = this.#isEnded;
-    if (size > 0 || this.#head !== '' || isEnd) this.#put(size, isEnd);
-    if (isEnd) return this.#finished();
-    if (!this.#isBlocked && this.#drain) this.drained();
-  }
-
-  #put(size: number, isEnd: boolean): void {
-    const { socket } = this.#channel;
-    const pieces = this.#pieces;
-    let before = this.#head;
-    let after = '';
-    if (this.#isChunked) {
-      if (size > 0) [before, after] = [`${before}${size.toString(16)}\r\n`, '\r\n'];
-      if (isEnd) after += '0\r\n\r\n';
-    }
-    [this.#head, this.#pieces, this.#waiting] = ['', [], 0];
-    if (this.#left !== null) this.#left -= size;
-    if (before.length + size + after.length === 0) return;
-    if (size > ONE_WRITE) {
-      socket.cork();
-      if (before !== '') socket.write(before, 'latin1');
-      for (const piece of pieces) socket.write(piece);
-      if (after !== '') socket.write(after, 'latin1');
-      socket.uncork();
-      this.#isBlocked = socket.writableNeedDrain;
-      return;
-    }
-    const all = Buffer.allocUnsafe(before.length + size + after.length);
-    let at = before === '' ? 0 : all.write(before, 0, 'latin1');
-    for (const piece of pieces) at += piece.copy(all, at);
-    if (after !== '') all.write(after, at, 'latin1');
-    this.#isBlocked = !socket.write(all);
-  }
-
-  #finished(): void {
-    this.#isOver = true;
-    // Less than was announced: only cutting the connection says so.
-    if (this.#left !== null && this.#left !== 0) return this.destroy();
-    if (this.#isChunked || this.#left !== null) this.#channel.over();
-    else this.#channel.socket.end();
-  }
-}
-
-const flush = (exchange: Exchange): void => exchange.flushNow();
-
-/** The agent has hung up: nothing more is to be done. */
-export class CallerGone extends Error {
-  constructor() {
-    super('the caller has gone');
-    this.name = 'CallerGone';
-  }
-}
+const tooLong = ({ bodyCap }: DoorOptions): string => `the request is longer than ${bodyCap / 1024 / 1024} MiB`;
+const FULL = 'too many large requests at a time';

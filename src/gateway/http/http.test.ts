@@ -15,11 +15,12 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { placeOf } from '../calling.ts';
-import { joined, readAll } from './answer.ts';
+import { joined, readAll, type Sink } from './answer.ts';
 import { BodyReader } from './body.ts';
-import { Door, type Exchange } from './door.ts';
+import { Door } from './door.ts';
+import type { Exchange } from './exchange.ts';
 import { parseHead } from './head.ts';
-import { Lines } from './lines.ts';
+import { Lines, type LinesOptions } from './lines.ts';
 import { Hangup } from './stop.ts';
 
 const closing: Array<() => unknown> = [];
@@ -29,12 +30,23 @@ afterEach(async () => {
 
 const CAP = 1024 * 1024;
 
-async function openDoor(serve: (exchange: Exchange) => void, admit = () => null): Promise<number> {
-  const tooLong = () => ({ status: 413, fields: [], body: 'too long' });
-  const door = new Door({ admit, serve, bodyCap: CAP, tooLong, connections: 10 });
+async function openDoor(serve: (exchange: Exchange) => unknown): Promise<number> {
+  return (await doorTo(serve)).address().port;
+}
+
+async function doorTo(serve: (exchange: Exchange) => unknown, problems: unknown[] = []): Promise<Door> {
+  const door = new Door({
+    admit: () => null,
+    serve,
+    refuse: (status, body) => ({ status, fields: [], body }),
+    bodyCap: CAP,
+    bodiesCap: 2 * CAP,
+    connections: 10,
+    problem: (_, error) => problems.push(error),
+  });
   await door.listen(0, '127.0.0.1', () => {});
   closing.push(() => door.close());
-  return door.address().port;
+  return door;
 }
 
 /** Answers with what it was asked. */
@@ -55,6 +67,15 @@ async function raw(port: number, pieces: readonly (string | Buffer)[]): Promise<
   for (const piece of pieces) await new Promise((resolve) => socket.write(piece, resolve));
   await closed;
   return text;
+}
+
+/** Turns of the event loop until it is so. */
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+function broken(): never {
+  throw new Error('broken');
 }
 
 const bodiesOf = (text: string): string[] =>
@@ -106,6 +127,101 @@ describe('a door', () => {
     expect(await raw(port, ['POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n', chunk])).toMatch(
       /^HTTP\/1\.1 413 /,
     );
+  });
+
+  const CHUNKED = 'POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n';
+
+  it.each([
+    ['one extension of a chunk', `1;${'x'.repeat(17_000)}\r\na\r\n0\r\n\r\n`],
+    ['many extensions of chunks', `1;${'x'.repeat(1_000)}\r\na\r\n`.repeat(17) + '0\r\n\r\n'],
+    ['trailers', `1\r\na\r\n0\r\n${`x: ${'y'.repeat(1_000)}\r\n`.repeat(17)}\r\n`],
+    ['an extension without an end', `1;${'x'.repeat(17_000)}`],
+  ])('says that %s are too long, and keeps nothing of it', async (_, body) => {
+    const door = await doorTo(() => expect.unreachable());
+    expect(await raw(door.address().port, [CHUNKED, body])).toMatch(/^HTTP\/1\.1 400 [^]*extensions/);
+    expect(door.bodies).toBe(0);
+  });
+
+  it('takes extensions and trailers of the ordinary kind', async () => {
+    const body = `1;name="value"\r\na\r\n`.repeat(500) + `0\r\nx: ${'y'.repeat(1_000)}\r\n\r\n`;
+    const last = 'GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n';
+    expect(bodiesOf(await raw(await openDoor(echo), [CHUNKED, body, last]))).toEqual(['a'.repeat(500), '']);
+  });
+
+  it('counts what is still coming: who would be too much is told to come again, and all is given back', async () => {
+    let answer = (): void => {};
+    const mayAnswer = new Promise<void>((resolve) => (answer = resolve));
+    const door = await doorTo(async (exchange) => {
+      await mayAnswer;
+      exchange.answer(200, [], []);
+    });
+    const { port } = door.address();
+    // Two that have nearly all of the room, one of them whole and being served.
+    const size = CAP - 20_000;
+    const [whole, half] = [size, size + 1].map((length) => {
+      const socket = connect(port, '127.0.0.1').on('error', () => {});
+      closing.push(() => socket.destroy());
+      socket.write(`POST / HTTP/1.1\r\nhost: x\r\ncontent-length: ${length}\r\nconnection: close\r\n\r\n`);
+      socket.write(Buffer.alloc(size));
+      return socket;
+    }) as [Socket, Socket];
+    await until(() => door.bodies > 2 * size);
+    const asked = `POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 64000\r\n\r\n`;
+    expect(await raw(port, [asked])).toMatch(/^HTTP\/1\.1 503 [^]*at a time/);
+    const chunk = `fa00\r\n${'x'.repeat(64_000)}\r\n`;
+    expect(await raw(port, [CHUNKED, chunk])).toMatch(/^HTTP\/1\.1 503 [^]*at a time/);
+    // What has no body is not refused, and who hangs up while he sends leaves nothing behind.
+    const isServed = raw(port, ['GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n']);
+    half.destroy();
+    await until(() => door.bodies < size + 20_000);
+    answer();
+    expect(await isServed).toMatch(/^HTTP\/1\.1 200 /);
+    await once(whole.resume(), 'close');
+    await until(() => door.bodies === 0);
+  });
+
+  it('keeps nothing of a body that became too long', async () => {
+    const door = await doorTo(() => expect.unreachable());
+    const chunk = `10000\r\n${'x'.repeat(65_536)}\r\n`;
+    expect(await raw(door.address().port, [CHUNKED, chunk.repeat(17)])).toMatch(/^HTTP\/1\.1 413 [^]*than 1 MiB/);
+    expect(door.bodies).toBe(0);
+  });
+
+  it.each<[string, (exchange: Exchange) => unknown]>([
+    ['at once', () => broken()],
+    ['later', () => Promise.reject(new Error('broken'))],
+    [
+      'while it waits for a slow reader',
+      (exchange) => {
+        exchange.open(200, []);
+        exchange.onceDrained(broken);
+      },
+    ],
+    [
+      'when the other side has gone',
+      (exchange) => {
+        exchange.gone.addEventListener('abort', broken);
+        exchange.destroy();
+      },
+    ],
+  ])('a bug that shows itself %s ends its connection only, and is told', async (_, serve) => {
+    const problems: unknown[] = [];
+    const door = await doorTo(
+      (exchange) => (exchange.request.url === '/bug' ? serve(exchange) : echo(exchange)),
+      problems,
+    );
+    const { port } = door.address();
+    const ask = (path: string) => `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`;
+    const neighbour = connect(port, '127.0.0.1');
+    closing.push(() => neighbour.destroy());
+    neighbour.write(ask('/first'));
+    await once(neighbour, 'data');
+    await raw(port, [ask('/bug')]);
+    await until(() => problems.length > 0);
+    expect(problems).toMatchObject([{ message: 'broken' }]);
+    neighbour.write(ask('/second'));
+    expect(String((await once(neighbour, 'data'))[0])).toContain('x-asked: GET /second');
+    await until(() => door.bodies === 0);
   });
 
   it('serves nothing that stands behind the last request of a connection', async () => {
@@ -204,8 +320,8 @@ describe('lines', () => {
     );
     return (server.address() as AddressInfo).port;
   }
-  const open = (ca?: string): Lines => {
-    const lines = new Lines(ca);
+  const open = (options?: LinesOptions): Lines => {
+    const lines = new Lines(options);
     closing.push(() => lines.close());
     return lines;
   };
@@ -318,6 +434,32 @@ describe('lines', () => {
     for (let i = 0; i < 3; i++) expect(String((await ask(lines, port)).body)).toBe('ok');
   });
 
+  it.each<[string, Sink]>([
+    ['takes bytes', { data: broken, ended: () => {} }],
+    ['hears of the end', { data: () => {}, ended: broken }],
+  ])('a bug of who %s ends that connection only, and is told', async (_, sink) => {
+    const problems: unknown[] = [];
+    let goOn = (): void => {};
+    const port = await serveRaw((socket) =>
+      socket.on('data', () => {
+        socket.write('HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n');
+        goOn = () => void socket.write('some bytes');
+        if (problems.length > 0) goOn();
+      }),
+    );
+    const lines = open({ problem: (_message, error) => problems.push(error) });
+    const place = placeOf({ baseUrl: `http://127.0.0.1:${port}` });
+    const answer = await lines.call({
+      ...{ place, method: 'GET', path: '/', headers: { host: place.host }, body: null },
+      ...{ connectMs: 10_000, headMs: 10_000, signal: new Hangup() },
+    });
+    answer.read(sink);
+    goOn();
+    await until(() => problems.length > 0);
+    expect(problems).toMatchObject([{ message: 'broken' }]);
+    expect(String((await ask(lines, port)).body)).toBe('some bytes');
+  });
+
   it('give up in time, and when nobody wants the answer any more', async () => {
     const port = await serveRaw(() => {});
     const lines = open();
@@ -341,7 +483,7 @@ describe('lines', () => {
     const [key, cert] = ['key', 'cert'].map((name) => readFileSync(join(folder, name), 'utf8'));
     const secure = createSecureServer({ key, cert }) as unknown as Server;
     const port = await serve((_request, response) => void response.end('over TLS'), secure);
-    const lines = open(cert);
+    const lines = open({ ca: cert as string });
     for (let i = 0; i < 2; i++)
       expect(String((await ask(lines, port, { base: `https://localhost:${port}` })).body)).toBe('over TLS');
     await expect(ask(lines, port, { base: `https://127.0.0.1:${port}` })).rejects.toMatchObject({

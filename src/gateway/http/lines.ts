@@ -39,17 +39,23 @@ const STALE_MS = 300;
 /** Reads are handled one by one: all connections without TLS share the place that they read into. */
 const readInto = Buffer.allocUnsafeSlow(64 * 1024);
 
+export interface LinesOptions {
+  /** The only certificate authority to trust, as PEM. Default: those of Node. */
+  readonly ca?: string;
+  /** Told of bugs of ours: they end their connection, and no other. Default: nobody hears of them. */
+  readonly problem?: (message: string, error: unknown) => void;
+}
+
 /** Connections to all upstreams. Close it when done. */
 export class Lines {
   readonly #kept = new Map<string, Line[]>();
   readonly #open = new Set<Line>();
   readonly #sessions = new Map<string, Buffer>();
-  readonly #ca: string | undefined;
+  readonly #o: LinesOptions;
   #closed = false;
 
-  /** `ca`: the only certificate authority to trust, as PEM. Default: those of Node. */
-  constructor(ca?: string) {
-    this.#ca = ca;
+  constructor(options: LinesOptions = {}) {
+    this.#o = options;
   }
 
   /** Resolves with the head of the answer. Rejects with a `CallError`, or when the signal aborts. */
@@ -92,7 +98,7 @@ export class Lines {
           ALPNProtocols: ['http/1.1'],
           ...(isIP(host) === 0 && { servername: host }),
           ...(session && { session }),
-          ...(this.#ca !== undefined && { ca: this.#ca }),
+          ...(this.#o.ca !== undefined && { ca: this.#o.ca }),
         })
       : connect({
           host,
@@ -125,6 +131,7 @@ export class Lines {
         const at = kept?.indexOf(made) ?? -1;
         if (at >= 0) kept?.splice(at, 1);
       },
+      problem: (error) => this.#o.problem?.(`the connection to ${place.host} broke`, error),
     });
     line = made;
     if (secure) socket.on('data', (bytes: Buffer) => made.data(bytes));
@@ -146,11 +153,17 @@ interface Asked {
   timer: NodeJS.Timeout;
 }
 
+interface LineOwner {
+  readonly free: () => void;
+  readonly gone: () => void;
+  readonly problem: (error: unknown) => void;
+}
+
 /** One connection: one request at a time. */
 class Line {
   readonly #socket: Socket;
   readonly #place: Place;
-  readonly #owner: { readonly free: () => void; readonly gone: () => void };
+  readonly #owner: LineOwner;
   #connecting: NodeJS.Timeout | null;
   #asked: Asked | null = null;
   #answer: LineAnswer | null = null;
@@ -162,7 +175,7 @@ class Line {
   #error: NodeJS.ErrnoException | null = null;
   #isOver = false;
 
-  constructor(socket: Socket, place: Place, connectMs: number, owner: { free: () => void; gone: () => void }) {
+  constructor(socket: Socket, place: Place, connectMs: number, owner: LineOwner) {
     this.#socket = socket;
     this.#place = place;
     this.#owner = owner;
@@ -216,8 +229,17 @@ class Line {
     this.#fail(new CallError(brokenBy('timeout', what, `${this.#place.host}: no ${what} within ${ms / 1000} s`)));
   }
 
-  /** Takes what the connection brings. */
+  /** Takes what the connection brings. A bug behind it ends this connection, as if the other side had cut it. */
   data(bytes: Buffer): void {
+    try {
+      this.#data(bytes);
+    } catch (error) {
+      this.#owner.problem(error);
+      this.destroy();
+    }
+  }
+
+  #data(bytes: Buffer): void {
     this.#heard = true;
     if (this.#answer) return this.#feed(this.#answer, bytes);
     // Nobody has asked: whoever speaks now is not to be trusted with the next request.
@@ -241,7 +263,7 @@ class Line {
     if (status < 200) {
       if (++this.#announced > ANNOUNCED_MOST)
         return this.#fail(this.#broken('head', 'an answer was announced again and again'));
-      return rest.length > 0 ? this.data(rest) : undefined;
+      return rest.length > 0 ? this.#data(rest) : undefined;
     }
     const isEmpty = asked.outgoing.method === 'HEAD' || status === 204 || status === 304;
     const framing = isEmpty ? 0 : framingOf(head, 'close');
@@ -295,14 +317,20 @@ class Line {
     this.#answer = null;
     this.#settled();
     this.#socket.destroy();
-    if (answer) {
-      answer.complete = answer.body.endsHere && this.#error === null;
-      answer.end(answer.complete ? null : (this.#error ?? new Error('was cut off')));
-    }
+    if (answer) this.#endAnswer(answer);
     if (asked === null) return;
     const code = this.#error?.code ?? 'ECONNRESET';
     const isStale = this.#uses > 1 && !this.#heard && (code === 'ECONNRESET' || code === 'EPIPE') && mayAskAgain(asked);
     asked.reject(isStale ? new StaleLine() : this.#broken(code, this.#error?.message ?? 'socket hang up'));
+  }
+
+  #endAnswer(answer: LineAnswer): void {
+    answer.complete = answer.body.endsHere && this.#error === null;
+    try {
+      answer.end(answer.complete ? null : (this.#error ?? new Error('was cut off')));
+    } catch (error) {
+      this.#owner.problem(error);
+    }
   }
 
   #fail(error: unknown): void {
