@@ -6,6 +6,7 @@ import { dialects } from './dialects/index.ts';
 import { isObject, objectAt, parseJson, textAt } from './json.ts';
 import { joined } from './http/answer.ts';
 import { type Headers, header } from './limits.ts';
+import { topLevel } from './top-level.ts';
 import { fit } from './trim.ts';
 
 /** A caller's request, read only as far as somebody asks. */
@@ -34,7 +35,7 @@ export class AgentRequest {
 
   /** Read through on the first question: ask only where it matters. */
   get wantsStream(): boolean {
-    this.#wantsStream ??= /"stream"\s*:\s*true/.test(this.#text());
+    this.#wantsStream ??= topLevel(joined(this.pieces), 'stream') === 'true';
     return this.#wantsStream;
   }
 
@@ -70,17 +71,20 @@ export class AgentRequest {
   }
 }
 
-/** Looked for at both ends: the SDKs write it first or last, with the long part between. Only a top-level key stands so. */
+/** Looked for at both ends: the SDKs write it first or last, with the long part between. */
 const SCANNED = 2_048;
-const MODEL = /"model"\s*:\s*"((?:[^"\\]|\\.){1,200})"/;
+const MODEL_CAP = 200;
+/** How deep it stands cannot be told from the end. */
+const MODEL_AT_END = /"model"\s*:\s*("(?:[^"\\]|\\.){1,200}")/;
 
 function modelIn(pieces: readonly Buffer[]): string {
   const [first, last] = [pieces[0], pieces.at(-1)];
   if (!first || !last) return '';
-  const head = first.toString('latin1', 0, Math.min(first.length, SCANNED));
   const found =
-    MODEL.exec(head) ?? MODEL.exec(last.toString('latin1', Math.max(0, last.length - SCANNED), last.length));
-  return found?.[1] ?? '';
+    topLevel(first.subarray(0, SCANNED), 'model', 'first') ??
+    MODEL_AT_END.exec(last.toString('utf8', Math.max(0, last.length - SCANNED), last.length))?.[1];
+  const model = found === undefined ? null : parseJson(found);
+  return typeof model === 'string' ? model.slice(0, MODEL_CAP) : '';
 }
 
 export function sizeOf(pieces: readonly Buffer[]): number {
