@@ -232,7 +232,7 @@ describe('telling', () => {
     const [card] = api.sent();
     expect(card?.text).toContain('What: install wordtrim 1.2.0 into .venv');
     expect(card?.text).toContain("$ /srv/agent/reload --now 'a b'");
-    expect(card?.text).toContain('undo: puts back what was there');
+    expect(card?.text).toContain('undo: puts what it made aside');
     expect(card?.text).toContain('Risk: reversible');
     expect(card?.text).toMatch(/valid until \d\d:\d\d/);
     expect(card?.buttons.flat().map((b) => b.text)).toEqual(['Approve', 'Deny', 'Details', 'Silence 2 h']);
