@@ -91,6 +91,7 @@ export class ErrorDetector {
   /** Streams that were added to since `provisional` was asked. */
   readonly #fed = new Set<StreamState>();
   #withdrawn: LogRecord[] = [];
+  #reachesBackTo = Number.POSITIVE_INFINITY;
 
   constructor(options: DetectorOptions = {}, ready: Ready = prepare(options)) {
     this.#options = options;
@@ -114,6 +115,14 @@ export class ErrorDetector {
       if (mark < Number.POSITIVE_INFINITY) found.set(stream.source, mark);
     }
     return found;
+  }
+
+  /**
+   * The lowest mark under which something began that went on in the item that was fed last: whoever begins to read
+   * between that mark and this item meets only the rest of a record. Infinite when the item goes on with nothing.
+   */
+  get reachesBackTo(): number {
+    return this.#reachesBackTo;
   }
 
   /**
@@ -215,10 +224,12 @@ export class ErrorDetector {
     this.#fed.add(state);
     const bytes = Buffer.from(block.bytes.buffer, block.bytes.byteOffset, block.bytes.byteLength);
     const isOpen = state.rest !== '' || state.cut > 0;
+    const began = isOpen && state.restMark < mark ? state.restMark : Number.POSITIVE_INFINITY;
     const first = isOpen ? bytes.indexOf(0x0a) + 1 : 0;
     if (first > 0) this.#split(state, bytes.toString('latin1', 0, first), block.startByte);
     const passed = isOpen && first === 0 ? 0 : this.#skim(state, bytes, first, block.startByte);
     this.#split(state, bytes.toString('latin1', passed), block.startByte + passed);
+    this.#reachesBackTo = Math.min(began, state.framer.takeReach());
     if (block.final) {
       this.#endLine(state);
       state.framer.flush();
@@ -331,12 +342,14 @@ export class ErrorDetector {
     state.framer.mark = mark;
     this.#fed.add(state);
     if (record.exit) {
+      this.#reachesBackTo = Number.POSITIVE_INFINITY;
       state.framer.flush();
       return [...this.#detect(state), ...this.#exit(event)];
     }
     const hit =
       this.#ready.prefilter.next(record.text, 0) !== null || record.level === 'error' || record.level === 'fatal';
     state.framer.pushEvent(record, hit, this.#now());
+    this.#reachesBackTo = state.framer.takeReach();
     return this.#detect(state);
   }
 

@@ -116,6 +116,8 @@ export class Framer {
   #sweepAt = 0;
   /** Set by the caller before it pushes: `openSince` gives it back. */
   mark = 0;
+  /** The lowest mark of a record that went on under the present one. */
+  #reachesBack = Number.POSITIVE_INFINITY;
 
   /** Takes one line; `now` is the caller's clock, used only by `flush`. */
   push(line: Line, now: number): void {
@@ -212,6 +214,13 @@ export class Framer {
     for (const open of this.#pending) note(open.mark);
     for (const { partial } of this.#cut) if (partial) note(partial.mark);
     return oldest;
+  }
+
+  /** Once: the lowest mark under which a record began that has gone on under a later one since this was asked last. */
+  takeReach(): number {
+    const reach = this.#reachesBack;
+    this.#reachesBack = Number.POSITIVE_INFINITY;
+    return reach;
   }
 
   // -------------------------------------------------------------- placing a line
@@ -387,7 +396,9 @@ export class Framer {
     open.touchedAt = now;
     if (line.hit) open.hit = true;
     else if (!matters(open) && open.report && isMarked(line)) open.marked = true;
-    if (matters(open)) this.#pending.add(open);
+    if (!matters(open)) return;
+    this.#pending.add(open);
+    if (open.mark < this.mark) this.#reachesBack = Math.min(this.#reachesBack, open.mark);
   }
 
   /** The beginning and the end of a long report are kept: both say what happened. */
@@ -504,6 +515,7 @@ export class Framer {
     lane.partial = carrier?.partial ? joined : null;
     if (carrier?.partial) return void this.#cut.add(lane);
     this.#cut.delete(lane);
+    if (joined.mark < this.mark) this.#reachesBack = Math.min(this.#reachesBack, joined.mark);
     const complete = {
       ...line,
       text: joined.text,

@@ -25,6 +25,8 @@ export interface Detecting {
 export interface Following extends Detecting {
   /** By `record.source`: the mark of the item in which the oldest record that is still open began. */
   openSince(): ReadonlyMap<string, number>;
+  /** The mark of the item in which the oldest record began that the item fed last went on with; infinite without one. */
+  readonly reachesBackTo: number;
   /** Detections of records that may still go on, each once. Left out: what is found is told when its record ends. */
   provisional?(): readonly Detection[];
   /** Records that `provisional` may have given and that have ended as no error. */
@@ -37,6 +39,8 @@ interface Held {
   /** Of the monotonic clock. */
   readonly since: number;
   readonly cursor: Cursor | null;
+  /** A record goes on behind it: who began to read here would count the rest of it once more. */
+  isWithin: boolean;
 }
 
 /** What was found and is not stored yet. */
@@ -178,12 +182,13 @@ export class WatchFlow {
     if (item.kind === 'block' || item.kind === 'event') {
       this.#readBy.set(item.kind === 'block' ? item.stream : item.record.source, source.id);
       this.#note('final', detector.feed(item, mark));
+      for (const held of this.#held.get(source.id) ?? []) held.isWithin ||= held.mark >= detector.reachesBackTo;
       this.#lookSoon();
     } else {
       const blind = { source: source.id, stream: item.stream, reason: item.reason, since: item.since };
       sight(source.id, item.kind === 'blind' ? blind : null);
     }
-    mapped(this.#held, source.id).push({ mark, since: clock.monotonic(), cursor: item.cursor });
+    mapped(this.#held, source.id).push({ mark, since: clock.monotonic(), cursor: item.cursor, isWithin: false });
     this.#settle();
     this.#fed();
   }
@@ -214,7 +219,7 @@ export class WatchFlow {
     this.#note('final', this.#deps.detector.flush(undefined, olderThanMs));
   }
 
-  /** Gives free the cursors before the oldest open record of their source. */
+  /** Gives free the cursors before the oldest open record of their source, but for those within a record. */
   #settle(): void {
     const open = new Map<string, number>();
     for (const [name, mark] of this.#deps.detector.openSince()) {
@@ -226,8 +231,8 @@ export class WatchFlow {
       const isTooMuch = (this.#ahead.get(source)?.size ?? 0) > AHEAD_CAP;
       const oldest = isTooMuch ? Number.POSITIVE_INFINITY : (open.get(source) ?? Number.POSITIVE_INFINITY);
       const kept = held.findIndex(({ mark, since }) => mark >= oldest && since > late);
-      for (const { cursor, mark } of held.splice(0, kept < 0 ? held.length : kept))
-        if (cursor) this.#cursors.set(source, { cursor, mark });
+      for (const { cursor, mark, isWithin } of held.splice(0, kept < 0 ? held.length : kept))
+        if (cursor && (!isWithin || isTooMuch)) this.#cursors.set(source, { cursor, mark });
     }
     this.#wake();
   }
