@@ -70,7 +70,7 @@ export function toolReport(inner: string): Report | null {
  * another writer's line may stand between it and the report.
  */
 export function awaitsReport(first: string): boolean {
-  return /:\s*$|\b(?:exited with|exit (?:code|status)) (?:code |status )?(?!0\b)|\b(?:exception|crashed|raised|rejection|traceback|unhandled|uncaught)\b(?! (?:hooks?|handlers?|class|type|reports?)\b)/i.test(
+  return /:\s*$|\b(?:exited with|exit (?:code|status)) (?:code |status )?(?!0\b)|\b(?:exception|crashed|raised|rejection|traceback|unhandled|uncaught)\b(?!-\w| (?:hooks?|handlers?|class|type|reports?)\b)/i.test(
     first.replace(/"[^"]*"/g, '""'),
   );
 }

@@ -13,13 +13,14 @@ import { rules as catalogue } from '../rules/index.ts';
 import type { Block, Event } from '../sources/contract.ts';
 import { completeFacts, factsPass } from './facts.ts';
 import { fingerprintOf, templateOf } from './fingerprint.ts';
-import { Framer } from './framer.ts';
+import { Framer, lineParts } from './framer.ts';
 import type { Framed } from './open-record.ts';
 import { type Match, match, type NearMiss } from './matcher.ts';
 import { covering, LEVEL_SHAPES, LINE_KEPT, type Prefilter, prefilterOf } from './prefilter.ts';
 import { type Reading, read, type Stream } from './reading.ts';
 import { PAD } from './sampler.ts';
-import { Skimmer } from './skimmer.ts';
+import { isInnocent } from './sieve.ts';
+import { type Sieve, Skimmer } from './skimmer.ts';
 import { compileRules, type MatchRule, needsEveryLine, wordsOf } from './rule-set.ts';
 
 export interface DetectorOptions {
@@ -62,6 +63,7 @@ const SPACE_WORDS = new Int32Array(SPACE.buffer);
 interface Ready {
   readonly rules: readonly MatchRule[];
   readonly prefilter: Prefilter;
+  readonly sieve: Sieve;
   /** Made for the first large block. Null when some rule wants to see every line. */
   readonly skimmer: () => Skimmer | null;
 }
@@ -78,10 +80,11 @@ function prepare({ rules: given = catalogue, userRules = [] }: DetectorOptions):
 
 function readyOf(rules: readonly MatchRule[]): Ready {
   const words = covering(wordsOf(rules));
-  if (needsEveryLine(rules)) return { rules, prefilter: prefilterOf(words, [/^/]), skimmer: () => null };
+  const sieve: Sieve = (text, now) => isInnocent(lineParts(text), rules, now);
+  if (needsEveryLine(rules)) return { rules, prefilter: prefilterOf(words, [/^/]), sieve, skimmer: () => null };
   const prefilter = prefilterOf(words, LEVEL_SHAPES);
   let skimmer: Skimmer | null = null;
-  return { rules, prefilter, skimmer: () => (skimmer ??= new Skimmer(words, prefilter)) };
+  return { rules, prefilter, sieve, skimmer: () => (skimmer ??= new Skimmer(words, prefilter, sieve)) };
 }
 
 export class ErrorDetector {
@@ -325,7 +328,8 @@ export class ErrorDetector {
 
   #line(state: StreamState, text: string, startByte: number, endByte: number, hit: boolean, now: number): void {
     const clean = text.charCodeAt(text.length - 1) === 0x0d ? text.slice(0, -1) : text;
-    state.framer.push({ text: clean, number: state.nextLine++, startByte, endByte, hit }, now);
+    const isHit = hit && (clean.length > LINE_KEPT || !this.#ready.sieve(clean, now));
+    state.framer.push({ text: clean, number: state.nextLine++, startByte, endByte, hit: isHit }, now);
   }
 
   // -------------------------------------------------------------- events

@@ -253,7 +253,7 @@ export class Framer {
         continues(open.report, inner)
       )
         return open;
-      if (!open?.hit) continue;
+      if (!open || !matters(open)) continue;
       if (open.report?.kind === 'v8' && continues(open.report, inner)) return open;
       if (open.report?.kind === 'git' && /^[a-z]/.test(inner) && continues(open.report, inner)) return open;
       if (!open.report && /^[a-z]/.test(inner) && this.#mayAttach(open, inner)) return open;

@@ -72,7 +72,7 @@ export function read(framed: Framed, stream: Stream, now: number): Reading {
 }
 
 /** Latin1 characters are bytes: anything beyond ASCII is decoded as UTF-8, broken bytes become U+FFFD. */
-function decode(text: string): string {
+export function decode(text: string): string {
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code > 0xff) return text;

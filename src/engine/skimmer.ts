@@ -38,14 +38,19 @@ interface Place {
 
 type Kind = 'rule' | 'shape' | 'mark';
 
+/** True for a line that holds a word of some rule, and is innocent all the same. */
+export type Sieve = (text: string, now: number) => boolean;
+
 export class Skimmer {
   readonly #prefilter: Prefilter;
   readonly #sampler: Sampler;
   readonly #kinds: readonly Kind[];
+  readonly #sieve: Sieve;
 
   /** `words` are those of all rules. */
-  constructor(words: readonly string[], prefilter: Prefilter) {
+  constructor(words: readonly string[], prefilter: Prefilter, sieve: Sieve) {
     this.#prefilter = prefilter;
+    this.#sieve = sieve;
     const all: readonly (readonly [Kind, readonly string[]])[] = [
       ['rule', words],
       ['shape', LEVEL_SHAPE_WORDS],
@@ -102,14 +107,16 @@ export class Skimmer {
 
   /** Whether a line is of interest, or null when it is innocent. `known`: `found` stands in it already. */
   #isHit(lines: Lines, at: number, end: number, found: Found, known = false): boolean | null {
-    let marked = false;
+    let [marked, isSeen] = [false, false];
     for (let has = known || this.#look(lines, at, end, found); has; has = this.#look(lines, at, end, found)) {
       const kind = this.#kinds[found.word];
-      if (kind === 'rule' || (kind === 'shape' && hasShape(textOf(lines, at, end)))) {
-        // Only so much of a monster is kept, and only that counts.
-        return end - at > LINE_KEPT ? this.#prefilter.next(textOf(lines, at, at + LINE_KEPT), 0) !== null : true;
-      }
       if (kind === 'mark') marked = true;
+      else if (!isSeen && (kind === 'rule' || hasShape(textOf(lines, at, end)))) {
+        isSeen = true;
+        // Only so much of a monster is kept, and only that counts.
+        if (end - at > LINE_KEPT) return this.#prefilter.next(textOf(lines, at, at + LINE_KEPT), 0) !== null;
+        if (!this.#sieve(this.#line(lines, { at, end, number: 0 }, false).text, lines.now)) return true;
+      }
     }
     return marked ? false : null;
   }
