@@ -19,6 +19,7 @@ import { type Match, match, type NearMiss } from './matcher.ts';
 import { covering, LEVEL_SHAPES, LINE_KEPT, type Prefilter, prefilterOf } from './prefilter.ts';
 import { type Reading, read, type Stream } from './reading.ts';
 import { PAD } from './sampler.ts';
+import { Repeats } from './repeats.ts';
 import { isInnocent } from './sieve.ts';
 import { type Sieve, Skimmer } from './skimmer.ts';
 import { compileRules, type MatchRule, needsEveryLine, wordsOf } from './rule-set.ts';
@@ -94,6 +95,7 @@ export class ErrorDetector {
   /** Streams that were added to since `provisional` was asked. */
   readonly #fed = new Set<StreamState>();
   #withdrawn: LogRecord[] = [];
+  readonly #repeats = new Repeats();
   #reachesBackTo = Number.POSITIVE_INFINITY;
 
   constructor(options: DetectorOptions = {}, ready: Ready = prepare(options)) {
@@ -414,7 +416,10 @@ export class ErrorDetector {
   }
 
   #detectRecord(framed: Framed, stream: Stream): readonly Detection[] {
-    return this.#verdicts(framed, stream).map(({ best, reading }) => this.#detection(best, reading));
+    const about = { stream, now: framed.event?.seenAt ?? this.#now(), secrets: this.#secrets() };
+    return this.#repeats.of(framed, about, () =>
+      this.#verdicts(framed, stream).map(({ best, reading }) => this.#detection(best, reading)),
+    );
   }
 
   /** One verdict, as a rule. A line that surely says one thing and a trace below it that surely says another are two problems. */

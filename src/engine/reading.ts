@@ -58,7 +58,7 @@ export function read(framed: Framed, stream: Stream, now: number): Reading {
   const skip = ahead.length;
   const trace = found?.trace ?? lone(structured, message);
   const words = body.filter((line, i) => line.trim() !== '' && !found?.used.has(i + skip));
-  const record = recordOf(framed, stream, { head, structured, message, trace, text: lines.join('\n'), now });
+  const record = recordOf(framed, stream, { head, structured, message, trace, text: textOf(framed), now });
   const loud = record.level !== undefined && atLeast(record.level, 'warn');
   const utterances = utterancesOf(message, words, trace, structured, loud, structured ? null : (inner[0] ?? null));
   return {
@@ -69,6 +69,11 @@ export function read(framed: Framed, stream: Stream, now: number): Reading {
     suspicion: suspicionOf(framed, record, now),
     own: isOwn(record, head, message),
   };
+}
+
+/** The text of a record, decoded. */
+export function textOf({ lines }: Pick<Framed, 'lines'>): string {
+  return (lines.length === 1 ? decode(lines[0] ?? '') : lines.map(decode).join('\n')).slice(0, TEXT_KEPT);
 }
 
 /** Latin1 characters are bytes: anything beyond ASCII is decoded as UTF-8, broken bytes become U+FFFD. */
@@ -134,7 +139,7 @@ function recordOf(framed: Framed, stream: Stream, parts: Parts): LogRecord {
     ...(logger === undefined ? {} : { logger }),
     message: parts.message.split('\n', 1)[0] ?? '',
     ...(trace === undefined ? {} : { trace }),
-    text: parts.text.slice(0, TEXT_KEPT),
+    text: parts.text,
     ...(event?.exit === undefined ? {} : { exit: event.exit }),
   };
 }
