@@ -29,6 +29,8 @@ export interface DetectorOptions {
   readonly userRules?: readonly MatchRule[];
   /** Types some fix handles. Default: none, so nothing is marked fixable. */
   readonly handledTypes?: ReadonlySet<ErrorType>;
+  /** Severity by rule name, as the owner sees it: it goes before what the rule and the record say. */
+  readonly severities?: Readonly<Record<string, Severity>>;
   /** Exact values that must never appear in a message. */
   readonly knownSecrets?: () => readonly string[];
   /** Epoch milliseconds. Default: the system clock. */
@@ -355,7 +357,7 @@ export class ErrorDetector {
       {
         rule: 'process-exit',
         type: 'service_crash',
-        severity: 'critical',
+        severity: this.#ownersView('process-exit') ?? 'critical',
         confidence: 1,
         fingerprint: fingerprintOf({
           type: 'service_crash',
@@ -424,7 +426,7 @@ export class ErrorDetector {
     return {
       rule: rule.name,
       type: rule.type,
-      severity: severityOf(pattern.severity ?? rule.severity, reading),
+      severity: this.#ownersView(rule.name) ?? severityOf(pattern.severity ?? rule.severity, reading),
       confidence: best.confidence,
       fingerprint: fingerprintOf({
         type: rule.type,
@@ -438,6 +440,11 @@ export class ErrorDetector {
       message: oneLine(redact(said.text.split('\n', 1)[0] ?? '', secrets), MESSAGE_KEPT),
       record: reading.record,
     };
+  }
+
+  #ownersView(rule: string): Severity | undefined {
+    const { severities = {} } = this.#options;
+    return Object.hasOwn(severities, rule) ? severities[rule] : undefined;
   }
 
   #answer(reading: Reading): Omit<WhyAnswer, 'incident'> {

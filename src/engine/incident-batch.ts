@@ -4,6 +4,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { Detection } from '../core/detection.ts';
 import { advance, type Incident, type IncidentEvent, type Said, type Sample } from '../core/incident.ts';
+import { severityIn, type ServiceRole, type Severity } from '../core/words.ts';
 import type { Store } from '../store/contract.ts';
 import type { Counted } from './ahead.ts';
 import { CRASH_GRACE_MS, explainsCrash } from './inhibition.ts';
@@ -33,6 +34,8 @@ export interface IncidentsDeps {
   readonly node: string;
   /** Masks secrets; applied to every text before it is stored. */
   readonly redact: (text: string) => string;
+  /** How much depends on a service. Absent: every service is like the others. */
+  readonly roleOf?: (service: string) => ServiceRole | undefined;
 }
 
 /** Owner of what no service is configured for. */
@@ -312,9 +315,14 @@ export class IncidentBatch {
   }
 
   #said(detection: Detection): Said {
-    const { type, severity, rule, fingerprint, facts, fixable, trusted, message } = detection;
+    const { type, rule, fingerprint, facts, fixable, trusted, message } = detection;
+    const severity = this.#severity(detection);
     const masked = this.#deps.redact(message).slice(0, MESSAGE_CAP);
     return { type, severity, rule, fingerprint, message: masked, facts, fixable, trusted };
+  }
+
+  #severity(detection: Detection): Severity {
+    return severityIn(this.#deps.roleOf?.(serviceOf(detection)) ?? 'normal', detection.severity);
   }
 
   async #find(service: string, place: string): Promise<Incident | null> {
@@ -348,7 +356,7 @@ export class IncidentBatch {
       kind: 'seen',
       at,
       times: 1,
-      severity: detection.severity,
+      severity: this.#severity(detection),
       facts: detection.facts,
       trusted: detection.trusted,
       sample: this.#sample(detection, at),
