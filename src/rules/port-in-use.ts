@@ -6,6 +6,7 @@ export default defineRules({
   name: 'port-in-use',
   type: 'port_in_use',
   severity: 'high',
+  identity: ['port'],
   patterns: [
     {
       match: /EADDRINUSE[^\n]{0,80}?(?:(?<host>\d{1,3}(?:\.\d{1,3}){3})|::|\*|localhost)?:(?<port>\d{2,5})\b/,
