@@ -7,6 +7,7 @@ import { advance, type Incident, type IncidentEvent, type Said, type Sample } fr
 import { severityIn, type ServiceRole, type Severity } from '../core/words.ts';
 import type { Store } from '../store/contract.ts';
 import type { Counted } from './ahead.ts';
+import { regrouped, type Split } from './grouping.ts';
 import { CRASH_GRACE_MS, explainsCrash } from './inhibition.ts';
 
 /** What happened to an incident, for the flows that follow. */
@@ -75,13 +76,17 @@ export class IncidentBatch {
   readonly #stored = new Map<string, number>();
   #room: number;
 
-  constructor(deps: IncidentsDeps, known: ReadonlyMap<string, Incident>, room: number) {
+  readonly #splits: readonly Split[];
+
+  constructor(deps: IncidentsDeps, known: ReadonlyMap<string, Incident>, room: number, splits: readonly Split[] = []) {
+    this.#splits = splits;
     this.#deps = deps;
     this.#known = known;
     this.#room = room;
   }
 
-  async take({ stage, detection, counted }: Finding): Promise<Result> {
+  async take({ stage, detection: found, counted }: Finding): Promise<Result> {
+    const detection = found && regrouped(found, serviceOf(found), this.#splits, this.#deps.redact);
     if (stage === 'provisional') return detection && (await this.#count(detection));
     const before = counted && (await this.#countedAs(counted));
     if (detection && before && counted?.place === detection.fingerprint.place) {
@@ -329,7 +334,9 @@ export class IncidentBatch {
     const key = keyOf(service, place);
     const touched = this.#touched.get(key)?.incident;
     if (touched || this.#vacated.has(key)) return touched ?? null;
-    return this.#known.get(key) ?? (await this.#deps.store.incidentByFingerprint(service, place));
+    const found = this.#known.get(key) ?? (await this.#deps.store.incidentByFingerprint(service, place));
+    // Merged by a person: it lives under a place of its own, where this batch may have changed it already.
+    return found && this.#now(found);
   }
 
   #apply(incident: Incident, event: IncidentEvent, kind: Touched['kind']): void {
