@@ -130,6 +130,16 @@ export default defineRules(
         confidence: 0.915,
         because: 'a program says that its git failed',
       },
+      {
+        match: /remote: error: /,
+        confidence: 0.945,
+        because: 'a git server refuses a push',
+      },
+      {
+        match: /[Ff]ailed to (?:merge|clone|recurse into|checkout|update) submodule/,
+        confidence: 0.945,
+        because: 'git on submodules',
+      },
     ],
     never: [/no merge conflict|error: \d+ errors? found/i],
     matches: [

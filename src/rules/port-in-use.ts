@@ -46,6 +46,11 @@ export default defineRules({
       confidence: 0.885,
       because: 'usual wording',
     },
+    {
+      match: /\bkind: AddrInUse\b|\(os error 98\)/,
+      confidence: 0.96,
+      because: 'kinds of an I/O error as Rust prints them',
+    },
   ],
   never: [/lock file "[^"\n]{1,200}" already exists|[Pp]ermission denied|EADDRNOTAVAIL|not permitted/],
   matches: [
