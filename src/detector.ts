@@ -18,5 +18,6 @@ export async function createDetector(
   const secrets = config ? await collectSecrets(config, environment) : [];
   const files = config?.rules ?? [];
   const userRules = files.length ? await (await import('./engine/user-rules.ts')).loadUserRules(files) : [];
-  return new ErrorDetector({ handledTypes: HANDLED_TYPES, userRules, knownSecrets: () => secrets });
+  const severities = config?.severities ?? {};
+  return new ErrorDetector({ handledTypes: HANDLED_TYPES, userRules, severities, knownSecrets: () => secrets });
 }

@@ -269,7 +269,13 @@ export class SelfHealingMonitor {
         ...(echo ? { echo } : {}),
       }),
       detector: await base.detector(),
-      incidents: new Incidents({ store, clock, node: config.node, redact: base.redact }),
+      incidents: new Incidents({
+        store,
+        clock,
+        node: config.node,
+        redact: base.redact,
+        roleOf: (service) => config.services.find(({ name }) => name === service)?.role,
+      }),
       store,
       clock,
       changed: async (changes) => {

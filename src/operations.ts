@@ -14,6 +14,7 @@ import type {
   WhyAnswer,
 } from './answers.ts';
 import type { OperationsDeps } from './asking/deps.ts';
+import { Grouping } from './asking/grouping.ts';
 import { Questions } from './asking/questions.ts';
 import { Wishes } from './asking/wishes.ts';
 import type { IncidentRow } from './core/incident.ts';
@@ -52,6 +53,12 @@ export interface Operations {
   silence(id: string, forMs: number, by: Person): Promise<ActionAnswer>;
   /** Closes an incident that a person has seen to. Seen again, it is open again. */
   resolve(id: string, by: Person): Promise<ActionAnswer>;
+  /** From now on what is seen of the one counts for the other: they are the same problem. Kept until `ungroup`. */
+  merge(id: string, into: string, by: Person): Promise<ActionAnswer>;
+  /** From now on records that differ in this fact (or in `message`) are different problems. Null: the fact in which the samples differ. */
+  split(id: string, fact: string | null, by: Person): Promise<ActionAnswer>;
+  /** Takes a merge or a split back. */
+  ungroup(id: string, by: Person): Promise<ActionAnswer>;
   /**
    * Stops all acting of this state folder, also across restarts; watching goes on. Nothing is changed until `resume`, or for `forMs` milliseconds: maintenance that cannot be forgotten.
    */
@@ -69,6 +76,7 @@ export interface Operations {
 export function createOperations(deps: OperationsDeps): Operations {
   const questions = new Questions(deps);
   const wishes = new Wishes(deps);
+  const grouping = new Grouping(deps, (id, event) => wishes.change(id, event));
   return {
     status: () => questions.status(),
     health: (options) => questions.health(options),
@@ -85,6 +93,9 @@ export function createOperations(deps: OperationsDeps): Operations {
     rollback: (id, by, signal) => wishes.rollback(id, by, signal),
     silence: (id, forMs, by) => wishes.silence(id, forMs, by),
     resolve: (id, by) => wishes.resolve(id, by),
+    merge: (id, into, by) => grouping.merge(id, into, by),
+    split: (id, fact, by) => grouping.split(id, fact, by),
+    ungroup: (id, by) => grouping.ungroup(id, by),
     pause: (by, reason, forMs) => wishes.pause(by, reason, forMs),
     resume: (by) => wishes.resume(by),
     pullLatest: (by, service) => wishes.pullLatest(by, service),

@@ -84,7 +84,7 @@ export class Wishes {
 
   async silence(id: string, forMs: number, by: Person): Promise<ActionAnswer> {
     const until = this.#d.clock.now() + forMs;
-    const done = await this.#change(id, { kind: 'silenced', by, until });
+    const done = await this.change(id, { kind: 'silenced', by, until });
     return done ? yes(`incident ${id} is silenced until ${iso(until)}`, done) : this.#impossible(id, 'be silenced');
   }
 
@@ -92,7 +92,7 @@ export class Wishes {
   async resolve(id: string, by: Person): Promise<ActionAnswer> {
     const at = this.#d.clock.now();
     const reason = `closed by ${by}`;
-    const done = await this.#change(id, { kind: 'cleared', at, by: 'person', reason, cause: null, outcome: null });
+    const done = await this.change(id, { kind: 'cleared', at, by: 'person', reason, cause: null, outcome: null });
     return done
       ? yes(`incident ${id} is closed; it opens again when it is seen again`, done)
       : this.#impossible(id, 'be closed');
@@ -238,7 +238,7 @@ export class Wishes {
       return no('somebody else has just decided', incident);
     // A suggestion becomes a question that is answered already.
     if (verdict === 'approved' && incident.state.name === 'needs-human')
-      await this.#change(id, {
+      await this.change(id, {
         kind: 'plan-asks',
         plan: plan.id,
         fix: plan.fix,
@@ -265,7 +265,7 @@ export class Wishes {
     const now = clock.now();
     const known = await store.incidentByFingerprint(service, place);
     if (known) {
-      const again = await this.#change(known.id, {
+      const again = await this.change(known.id, {
         kind: 'seen',
         at: now,
         times: 1,
@@ -312,7 +312,8 @@ export class Wishes {
     return [...new Set(plans.flatMap((p) => (p?.restart === 'recommended' ? [p.service] : [])))];
   }
 
-  async #change(id: string, event: IncidentEvent): Promise<Incident | null> {
+  /** Stores what follows from an event, and says so; null when it is not possible in this state. */
+  async change(id: string, event: IncidentEvent): Promise<Incident | null> {
     for (let attempt = 0; attempt < 8; attempt++) {
       const incident = await this.#d.store.incident(id);
       const next = incident && advance(incident, event);

@@ -100,6 +100,12 @@ export async function answer(
       return { lines: [actionLine(await operations.silence(command.id, command.forMs, person))] };
     case 'resolve':
       return { lines: [actionLine(await operations.resolve(command.id, person))] };
+    case 'merge':
+      return { lines: [actionLine(await operations.merge(command.id, command.into, person))] };
+    case 'split':
+      return { lines: [actionLine(await operations.split(command.id, command.by, person))] };
+    case 'ungroup':
+      return { lines: [actionLine(await operations.ungroup(command.id, person))] };
     case 'pause':
       return { lines: [actionLine(await operations.pause(person, command.reason, command.forMs ?? undefined))] };
     case 'resume':

@@ -1,6 +1,8 @@
 // The closed set of what a person can say: each command with its words, how it is written, and what it does.
 // Help, menu and suggestions are made from this list.
 
+import { FACT_NAMES } from '../core/facts.ts';
+
 /** One thing to do. The names are those of the command line. */
 export type Command =
   | { readonly name: 'health'; readonly minutes: number | null }
@@ -17,12 +19,18 @@ export type Command =
   | { readonly name: 'rollback'; readonly id: string }
   | { readonly name: 'silence'; readonly id: string; readonly forMs: number }
   | { readonly name: 'resolve'; readonly id: string }
+  | { readonly name: 'merge'; readonly id: string; readonly into: string }
+  | { readonly name: 'split'; readonly id: string; readonly by: string | null }
+  | { readonly name: 'ungroup'; readonly id: string }
   | { readonly name: 'pause'; readonly reason: string; readonly forMs: number | null }
   | { readonly name: 'resume' }
   | { readonly name: 'history' }
   | { readonly name: 'why'; readonly subject: string }
   | { readonly name: 'logs'; readonly id: string }
   | { readonly name: 'help' };
+
+/** What a problem can be split by, as it is typed. */
+export const SPLIT_WORDS: readonly string[] = ['message', ...FACT_NAMES.map((name) => name.toLowerCase())];
 
 export type CommandName = Command['name'];
 
@@ -152,6 +160,30 @@ export const GRAMMAR: readonly Grammar[] = [
     changes: true,
     usage: 'resolve 7',
     does: 'you have seen to it; it opens again when it is seen again',
+  },
+  {
+    name: 'merge',
+    words: ['merge', 'join'],
+    with: ['incident', 'incidents', 'into', 'with'],
+    changes: true,
+    usage: 'merge 7 5',
+    does: 'they are one problem: 7 counts for 5',
+  },
+  {
+    name: 'split',
+    words: ['split', 'separate'],
+    with: ['incident', 'by', ...SPLIT_WORDS],
+    changes: true,
+    usage: 'split 7 by path',
+    does: 'it is several problems, told apart by a fact',
+  },
+  {
+    name: 'ungroup',
+    words: ['ungroup', 'unmerge', 'unsplit'],
+    with: ['incident'],
+    changes: true,
+    usage: 'ungroup 7',
+    does: 'take a merge or a split back',
   },
   {
     name: 'pause',

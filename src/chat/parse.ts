@@ -1,7 +1,7 @@
 // Reads what a person wrote: a closed set of commands, forgiving of case, spelling and word order. What
 // changes something must be spelled out: a slip of the thumb gets a suggestion, never an act.
 
-import { GRAMMAR, type Command, type Grammar } from './grammar.ts';
+import { GRAMMAR, type Command, type Grammar, SPLIT_WORDS } from './grammar.ts';
 import { leadingSpan, spanWord, takeSpans } from './spans.ts';
 
 /** What was not understood, with the nearest thing that would be. */
@@ -133,6 +133,9 @@ function findGrammar({ words, ids }: Read): Found | null {
       'rollback',
       'silence',
       'resolve',
+      'merge',
+      'split',
+      'ungroup',
       'logs',
       'why',
       'fix',
@@ -154,6 +157,7 @@ function fill(grammar: Grammar, read: Read, unknown: readonly string[]): Command
   const [id] = read.ids;
   const { name } = grammar;
   const minutes = minutesOf(read);
+  if (name === 'merge') return mergeOf(grammar, read);
   if (read.ids.length > 1 && name !== 'silence') return suggest(grammar, read, 'One number at a time, please.');
   switch (name) {
     case 'health':
@@ -182,8 +186,11 @@ function fill(grammar: Grammar, read: Read, unknown: readonly string[]): Command
     case 'plan':
     case 'rollback':
     case 'resolve':
+    case 'ungroup':
     case 'logs':
       return id ? { name, id } : suggest(grammar, read, 'Which incident?');
+    case 'split':
+      return splitOf(grammar, read);
     case 'silence':
       return silenceOf(grammar, read);
     case 'why':
@@ -191,6 +198,24 @@ function fill(grammar: Grammar, read: Read, unknown: readonly string[]): Command
     case 'pause':
       return pauseOfWords(read);
   }
+}
+
+/** The first counts for the second; "into" may stand between them. */
+function mergeOf(grammar: Grammar, { ids, spans }: Read): Command | Suggestion {
+  const [id, into, ...more] = ids;
+  if (!id || !into || more.length + spans.length > 0)
+    return suggest(grammar, { words: [], ids: [], spans: [] }, 'Which two incidents?');
+  return { name: 'merge', id, into };
+}
+
+function splitOf(grammar: Grammar, read: Read): Command | Suggestion {
+  const [id] = read.ids;
+  if (!id) return suggest(grammar, read, 'Which incident?');
+  const [by, ...more] = read.words.filter((word) => SPLIT_WORDS.includes(word));
+  const isAskedBy = read.words.includes('by');
+  if (more.length + read.spans.length > 0 || isAskedBy !== (by !== undefined))
+    return suggest(grammar, { ...read, spans: [] }, 'By what? I have not done anything.');
+  return { name: 'split', id, by: by ?? null };
 }
 
 function minutesOf({ spans, ids }: Read): number | null {

@@ -76,19 +76,33 @@ export function whyLines(answer: WhyAnswer): readonly string[] {
   return [
     detection ? `🔎 ${detection.type} (${detection.severity}) by rule ${detection.rule}` : '🔎 Not an error to me',
     `Because: ${oneLine(answer.because, 300)}`,
+    ...(detection ? [`Said: ${oneLine(detection.message, 200)}`] : []),
     ...(fingerprint
-      ? [`Fingerprint ${fingerprint.place.slice(0, 16)}`, `Template: ${oneLine(fingerprint.template, 200)}`]
+      ? [`Fingerprint ${fingerprint.place.slice(0, 16)}`, ...templateLines(fingerprint.template, detection?.message)]
       : []),
+    ...section('Caught:', Object.entries(detection?.facts ?? {}).map(factLine)),
     ...section(
       'Nearly:',
       answer.nearMisses.slice(0, 6).map((miss) => `• ${miss.rule}: ${oneLine(miss.because, 160)}`),
     ),
-    ...section(
-      'Masked:',
-      answer.masks.slice(0, 8).map((mask) => `• ${oneLine(mask.from, 60)} → ${oneLine(mask.to, 30)}`),
-    ),
+    ...section('Masked:', answer.masks.slice(0, 8).map(maskLine)),
     ...(answer.incident ? ['', `Incident #${answer.incident.id} (${STATE_WORDS[answer.incident.state]})`] : []),
   ];
+}
+
+/** Without the quote or bracket that both sides begin with. */
+function maskLine({ from, to }: WhyAnswer['masks'][number]): string {
+  const skip = from[0] === to[0] && /^[^<\w]/.test(to) ? 1 : 0;
+  return `• ${oneLine(from.slice(skip), 60)} → ${oneLine(to.slice(skip) || 'nothing', 30)}`;
+}
+
+function templateLines(template: string, said: string | undefined): readonly string[] {
+  return template === said ? [] : [`Template: ${oneLine(template, 200)}`];
+}
+
+/** A fact is a claim of the text: it says where to look, and nothing is done on its word alone. */
+function factLine([name, value]: readonly [string, string | number]): string {
+  return `• ${name}: ${oneLine(String(value), 120)}`;
 }
 
 /** The samples as they stand in the log, for quoting. */

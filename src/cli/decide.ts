@@ -91,6 +91,22 @@ export function resolve(context: CliContext, id: string, options: CommonOptions)
   return act(context, options, (operations) => operations.resolve(id, context.person));
 }
 
+export function merge(context: CliContext, id: string, into: string, options: CommonOptions): Promise<Exit> {
+  return act(context, options, (operations) => operations.merge(id, into, context.person));
+}
+
+export function split(
+  context: CliContext,
+  id: string,
+  options: CommonOptions & { readonly by?: string },
+): Promise<Exit> {
+  return act(context, options, (operations) => operations.split(id, options.by ?? null, context.person));
+}
+
+export function ungroup(context: CliContext, id: string, options: CommonOptions): Promise<Exit> {
+  return act(context, options, (operations) => operations.ungroup(id, context.person));
+}
+
 export function resume(context: CliContext, options: CommonOptions): Promise<Exit> {
   return ask(context, options, async (operations, config) => {
     const done = await operations.resume(context.person);

@@ -188,6 +188,19 @@ function build(context: CliContext, done: (exit: number) => void): Command {
   silence
     .addOption(new Option('--for <duration>', 'how long: 30m, 2h, 1d (default: 2h)'))
     .action((id: string) => run(async (c) => (await import('./decide.ts')).silence(c, id, options(silence))));
+  const merge = command(
+    'merge <id> <into>',
+    'two incidents are one problem: what is seen of the first counts for the second',
+  );
+  merge.action((id: string, into: string) =>
+    run(async (c) => (await import('./decide.ts')).merge(c, id, into, options(merge))),
+  );
+  const split = command('split <id>', 'one incident is several problems: tell them apart by a fact', SPLIT_HELP);
+  split
+    .option('--by <fact>', 'path, host, port, module, …, or message (default: the fact in which its records differ)')
+    .action((id: string) => run(async (c) => (await import('./decide.ts')).split(c, id, options(split))));
+  const ungroup = command('ungroup <id>', 'take a merge or a split back');
+  ungroup.action((id: string) => run(async (c) => (await import('./decide.ts')).ungroup(c, id, options(ungroup))));
   const pause = command('pause [reason...]', 'stop all acting of this state folder until `resume`; watching goes on');
   pause
     .option('--for <duration>', 'end by itself after 30m, 2h, 1d: for maintenance')
@@ -293,5 +306,7 @@ const SCAN_HELP =
   'Exit code 1 when errors were found. Example: journalctl -u agent -o cat | selfheal scan - --json';
 const WHY_HELP = 'Takes a line of a log, or the id of an incident.';
 const DECIDE_HELP = 'A decision is about the exact plan shown by `selfheal plan ID`, by its hash.';
+const SPLIT_HELP =
+  'Holds for what is seen from now on, across restarts, until `ungroup`. Example: selfheal split 7 --by path';
 const INIT_HELP = 'Looks round in the project first, and proposes what it finds. Never overwrites without --force.';
 const RULES_TEST = 'Check a file of your own rules: their samples, and what they find in a log.';

@@ -137,6 +137,7 @@ async function serviceOf(name: string, settings: ServiceSettings, context: Assem
       ? await expandConfigFiles(directory, settings.config_files)
       : await findConfigFiles(directory),
     idle: settings.idle ?? false,
+    ...(settings.role === undefined ? {} : { role: settings.role }),
     modelSwitch: settings.model_switch
       ? {
           file: inDirectory(settings.model_switch.file),

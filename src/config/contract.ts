@@ -1,7 +1,7 @@
 // The configuration after defaults, YAML, environment and flags have been merged and checked.
 // Everybody but config/ sees only this.
 
-import type { Autonomy, ErrorType, Family, Risk, Severity } from '../core/words.ts';
+import type { Autonomy, ErrorType, Family, Risk, ServiceRole, Severity } from '../core/words.ts';
 import type { ServiceFacts } from '../host/contract.ts';
 import type { Secret } from './secret.ts';
 
@@ -14,6 +14,8 @@ export interface ServiceConfig extends ServiceFacts {
   readonly configFiles: readonly string[];
   /** Quiet by design: silence and missing log growth mean nothing. */
   readonly idle: boolean;
+  /** How much depends on it. Absent: `normal`. */
+  readonly role?: ServiceRole;
   readonly fixes: Readonly<Partial<Record<Family, Autonomy>>>;
   /** Environment of a supervised command, besides selfheal's own. */
   readonly environment: Readonly<Record<string, string>>;

@@ -81,6 +81,7 @@ services:
     restart: {systemd: claude-agent}
     health: {http: http://127.0.0.1:8080/healthz}
     settle: 1m30s
+    role: critical
     env_file: .env
     disposable: ["data/logs/*.log.*", "tmp/**"]
     package_index: https://pypi.example/simple/
@@ -113,6 +114,7 @@ gateway:
       restart: { kind: 'systemd', unit: 'claude-agent' },
       health: { kind: 'http', url: 'http://127.0.0.1:8080/healthz' },
       settleMs: 90_000,
+      role: 'critical',
       envFile: join(directory, '.env'),
       disposable: ['data/logs/*.log.*', 'tmp/**'],
       pipIndex: 'https://pypi.example/simple',

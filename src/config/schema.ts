@@ -2,7 +2,16 @@
 // of docs/configuration.md and of the nearest-key hints. Descriptions here are that page's text.
 
 import * as z from 'zod';
-import { AUTONOMIES, ERROR_TYPES, FAMILIES, RISKS, SEVERITIES, type Autonomy, type Family } from '../core/words.ts';
+import {
+  AUTONOMIES,
+  ERROR_TYPES,
+  FAMILIES,
+  RISKS,
+  SERVICE_ROLES,
+  SEVERITIES,
+  type Autonomy,
+  type Family,
+} from '../core/words.ts';
 import {
   address,
   argv,
@@ -187,6 +196,13 @@ const service = z.strictObject({
         '`.npmrc` or selfheal’s own environment name at start; a later change asks.',
     ),
   idle: flag.optional().describe('Quiet by design: silence means nothing. Default: `false`.'),
+  role: z
+    .enum(SERVICE_ROLES)
+    .optional()
+    .describe(
+      'How much depends on it. What befalls a `critical` service is a step worse, what befalls a `minor` one a step milder; ' +
+        'low stays low. Default: `normal`.',
+    ),
   model_switch: modelSwitch
     .optional()
     .describe('For an agent that cannot be pointed at the gateway: how it is moved to another model.'),
@@ -298,7 +314,7 @@ export const fileSchema = z.strictObject({
   severities: z
     .record(z.string(), z.enum(SEVERITIES))
     .optional()
-    .describe('Severity by rule name, where you see it differently.'),
+    .describe('Severity by rule name (`selfheal why` tells the name), where you see it differently.'),
   limits: z
     .strictObject({
       changes_per_hour: whole(0, 10_000).optional().describe('Fixes on this host in an hour. Default: `10`.'),

@@ -4,6 +4,7 @@
 import type { Fingerprint } from './detection.ts';
 import type { Facts } from './facts.ts';
 import { countsAgainstLimit, type Outcome } from './outcome.ts';
+import { type Pace, paced, pacedSeverity } from './pace.ts';
 import { isWorse, type ErrorType, type Severity } from './words.ts';
 
 export type IncidentState =
@@ -62,6 +63,10 @@ export interface Incident {
   readonly symptoms: readonly ErrorType[];
   /** When it came back after it had been resolved, epoch milliseconds, within the last day. Absent: never. */
   readonly comebacks?: readonly number[];
+  /** How often it is seen. Absent: once. */
+  readonly pace?: Pace;
+  /** The worst its records say, however often. Absent: `severity`. */
+  readonly said?: Severity;
   /** Grows with each stored change; writers compare and swap on it. */
   readonly revision: number;
 }
@@ -295,12 +300,14 @@ function change(incident: Incident, event: IncidentEvent): Incident {
   }
 }
 
-function seen(incident: Incident, event: Extract<IncidentEvent, { kind: 'seen' }>): Incident {
+type Seen = Extract<IncidentEvent, { kind: 'seen' }>;
+
+function seen(incident: Incident, event: Seen): Incident {
   const next: Incident = {
     ...incident,
     count: incident.count + event.times,
     lastSeen: Math.max(incident.lastSeen, event.at),
-    severity: isWorse(event.severity, incident.severity) ? event.severity : incident.severity,
+    ...gravityOf(incident, event),
     // What may be an imitation never changes what a trusted text has said.
     facts: event.trusted || !incident.trusted ? { ...incident.facts, ...event.facts } : incident.facts,
     trusted: incident.trusted || (event.trusted && event.symptom === null),
@@ -320,8 +327,26 @@ function seen(incident: Incident, event: Extract<IncidentEvent, { kind: 'seen' }
   };
 }
 
+/**
+ * The worst it was seen with, and a step worse when it goes on and on. Once raised it stays so until the problem is
+ * over, so that nothing rings twice for a pace that goes up and down.
+ */
+function gravityOf(incident: Incident, event: Seen): Pick<Incident, 'severity' | 'said' | 'pace'> {
+  const isOver = incident.state.name === 'resolved';
+  // Records counted while they went on are completed with no `times`; a consequence is no sighting of the problem itself.
+  const times = event.symptom === null ? Math.max(1, event.times) : 0;
+  const before = isOver ? undefined : (incident.pace ?? paced(undefined, incident.lastSeen, 1));
+  const pace = paced(before, event.at, times);
+  const said = worse(event.severity, incident.said ?? incident.severity);
+  return { pace, said, severity: isOver ? said : worse(pacedSeverity(said, pace), incident.severity) };
+}
+
+function worse(a: Severity, b: Severity): Severity {
+  return isWorse(a, b) ? a : b;
+}
+
 /** A person was called, and has not come. What it brings about now may still be healed, and so may what a day has changed. */
-function calledAgain(incident: Incident, event: Extract<IncidentEvent, { kind: 'seen' }>, since: number): Incident {
+function calledAgain(incident: Incident, event: Seen, since: number): Incident {
   const isLate = event.at - since > LOOK_AGAIN_MS;
   if (event.symptom === null && !isLate) return incident;
   const reason = event.symptom === null ? 'it still happens a day later' : `it has brought about a ${event.symptom}`;

@@ -30,6 +30,10 @@ export type ErrorType = (typeof ERROR_TYPES)[number];
 export const SEVERITIES = ['critical', 'high', 'medium', 'low'] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
+/** How much depends on a service. Ordered from most to least. */
+export const SERVICE_ROLES = ['critical', 'normal', 'minor'] as const;
+export type ServiceRole = (typeof SERVICE_ROLES)[number];
+
 /** How far selfheal may go by itself with one fix on one service. Ordered from least to most freedom. */
 export const AUTONOMIES = ['off', 'suggest', 'approve', 'auto'] as const;
 export type Autonomy = (typeof AUTONOMIES)[number];
@@ -71,6 +75,13 @@ export type Family = (typeof FAMILIES)[number];
 /** True when `a` is worse than `b`. */
 export function isWorse(a: Severity, b: Severity): boolean {
   return SEVERITIES.indexOf(a) < SEVERITIES.indexOf(b);
+}
+
+/** How bad a thing is when it befalls a service of this role. What is shown on request only stays so. */
+export function severityIn(role: ServiceRole, severity: Severity): Severity {
+  if (severity === 'low' || role === 'normal') return severity;
+  const at = SEVERITIES.indexOf(severity) + (role === 'critical' ? -1 : 1);
+  return SEVERITIES[Math.max(0, at)] ?? severity;
 }
 
 /** The smaller of two freedoms: every guard can narrow, none can widen. */

@@ -15,7 +15,7 @@ import { completeFacts, factsPass } from './facts.ts';
 import { fingerprintOf, templateOf } from './fingerprint.ts';
 import { Framer, lineParts } from './framer.ts';
 import type { Framed } from './open-record.ts';
-import { type Match, match, type NearMiss } from './matcher.ts';
+import { type Match, match, type NearMiss, NO_LEVEL } from './matcher.ts';
 import { covering, LEVEL_SHAPES, LINE_KEPT, type Prefilter, prefilterOf } from './prefilter.ts';
 import { type Reading, read, type Stream } from './reading.ts';
 import { PAD } from './sampler.ts';
@@ -31,6 +31,8 @@ export interface DetectorOptions {
   readonly userRules?: readonly MatchRule[];
   /** Types some fix handles. Default: none, so nothing is marked fixable. */
   readonly handledTypes?: ReadonlySet<ErrorType>;
+  /** Severity by rule name, as the owner sees it: it goes before what the rule and the record say. */
+  readonly severities?: Readonly<Record<string, Severity>>;
   /** Exact values that must never appear in a message. */
   readonly knownSecrets?: () => readonly string[];
   /** Epoch milliseconds. Default: the system clock. */
@@ -374,7 +376,7 @@ export class ErrorDetector {
       {
         rule: 'process-exit',
         type: 'service_crash',
-        severity: 'critical',
+        severity: this.#ownersView('process-exit') ?? 'critical',
         confidence: 1,
         fingerprint: fingerprintOf({
           type: 'service_crash',
@@ -446,7 +448,7 @@ export class ErrorDetector {
     return {
       rule: rule.name,
       type: rule.type,
-      severity: severityOf(pattern.severity ?? rule.severity, reading),
+      severity: this.#ownersView(rule.name) ?? severityOf(pattern.severity ?? rule.severity, reading),
       confidence: best.confidence,
       fingerprint: fingerprintOf({
         type: rule.type,
@@ -462,13 +464,19 @@ export class ErrorDetector {
     };
   }
 
+  #ownersView(rule: string): Severity | undefined {
+    const { severities = {} } = this.#options;
+    return Object.hasOwn(severities, rule) ? severities[rule] : undefined;
+  }
+
   #answer(reading: Reading): Omit<WhyAnswer, 'incident'> {
     if (reading.own) return { ...NO_ANSWER, because: 'it is our own output, which is never looked at' };
     const { best, nearMisses } = match(reading, this.#ready.rules);
     const said = best?.said.text ?? reading.record.message;
     const { masks } = templateOf(redact(said, this.#secrets()));
-    const near = nearMisses.slice(0, 10).map(({ rule, because }: NearMiss) => ({ rule: rule.name, because }));
-    if (!best) return { detection: null, because: silenceOf(reading), nearMisses: near, masks, fingerprint: null };
+    const near = toldMisses(nearMisses, best !== null);
+    if (!best)
+      return { detection: null, because: silenceOf(reading, near), nearMisses: near, masks, fingerprint: null };
     const detection = this.#detection(best, reading);
     const { place, kind, template } = detection.fingerprint;
     const doubt = reading.suspicion ? `; not to be acted on, because ${reading.suspicion}` : '';
@@ -558,16 +566,36 @@ const NO_ANSWER: Omit<WhyAnswer, 'incident'> = {
   fingerprint: null,
 };
 
-function silenceOf(reading: Reading): string {
-  if (reading.voice === 'silent') return 'it reads like a list or prose, not like a program reporting an error';
-  if (reading.voice === 'calm')
-    return `its level is ${reading.record.level}, and no rule calls this text an error at that level`;
-  return 'no rule matches what it says';
+type Told = WhyAnswer['nearMisses'];
+
+/** Each once. That a text names no level is worth a word only where nothing else called it an error. */
+function toldMisses(misses: readonly NearMiss[], isError: boolean): Told {
+  const told = misses
+    .filter(({ because }) => !isError || because !== NO_LEVEL)
+    .map(({ rule, because }) => ({ rule: rule.name, because }));
+  const seen = new Set<string>();
+  return told.filter(({ rule, because }) => seen.size < seen.add(`${rule} ${because}`).size).slice(0, 10);
 }
 
-/** A pattern on the whole text says nothing on which part of it is the message. */
-function spokenOf(best: Match, { utterances }: Reading): Match['said'] {
-  return utterances.find((one) => one.role === 'exception') ?? utterances[0] ?? best.said;
+function silenceOf(reading: Reading, near: Told): string {
+  if (reading.voice === 'silent') return 'it reads like a list or prose, not like a program reporting an error';
+  const told = near.filter(({ because }) => because !== NO_LEVEL);
+  const first = told.find(({ because }) => because.startsWith('but ')) ?? told[0];
+  if (first) return `rule ${first.rule} nearly did: ${first.because}`;
+  if (reading.voice === 'calm')
+    return `its level is ${reading.record.level}, and no rule calls this text an error at that level`;
+  if (near.length > 0) return 'no rule knows these words, and the text names no level of its own';
+  return 'no rule knows these words';
+}
+
+/** A pattern on the whole text says nothing on which part of it is the message: the exception is, or the line where it matches. */
+function spokenOf({ pattern, said }: Match, { utterances }: Reading): Match['said'] {
+  const exception = utterances.find((one) => one.role === 'exception');
+  if (exception) return exception;
+  const at = pattern.exec(said.text)?.index ?? 0;
+  const end = said.text.indexOf('\n', at);
+  const line = said.text.slice(said.text.lastIndexOf('\n', at) + 1, end < 0 ? undefined : end);
+  return utterances.find(({ text }) => text !== '' && line.includes(text)) ?? utterances[0] ?? said;
 }
 
 function identityOf(rule: MatchRule, facts: Facts): readonly (string | number)[] | null {

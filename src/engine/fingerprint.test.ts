@@ -104,6 +104,7 @@ const PROBLEMS: readonly Report[] = [
   stack(() => 'Error: connect ECONNREFUSED 127.0.0.1:11434'),
   stack(() => 'Error: getaddrinfo ENOTFOUND api.example.com'),
   stack(() => 'Error: listen EADDRINUSE: address already in use 0.0.0.0:3000'),
+  stack(() => 'Error: listen EADDRINUSE: address already in use :::4000'),
   // Java, Go, Ruby, PHP, Rust, C#
   java(() => 'Exception in thread "main" java.lang.ClassNotFoundException: com.example.Plugin'),
   java(({ hex }) => `java.lang.IllegalStateException: session ${hex(16)} is closed`),
@@ -129,6 +130,11 @@ const PROBLEMS: readonly Report[] = [
     `Jan  5 10:${int(10, 59)}:00 vm systemd[1]: mailer.service: Main process exited, code=exited, status=1/FAILURE\n`,
   () =>
     'CONFLICT (content): Merge conflict in app.py\nAutomatic merge failed; fix conflicts and then commit the result.\n',
+  ...['app.py', 'settings.json'].map(
+    (name) => () =>
+      `error: Your local changes to the following files would be overwritten by merge:\n\t${name}\nPlease commit your changes or stash them before you merge.\nAborting\n`,
+  ),
+  ...[80, 443].map((port) => () => `nginx: [emerg] bind() to 0.0.0.0:${port} failed (98: Address already in use)\n`),
   ({ folder }) => `fatal: Unable to create '${folder()}/.git/index.lock': File exists.\n`,
   ({ int }) =>
     `2026/01/05 10:00:${int(10, 59)} [error] ${int(5, 99)}#7: *${int(1, 999)} upstream timed out (110: Connection timed out) while reading response header from upstream\n`,

@@ -155,13 +155,13 @@ const CONDITIONS: ReadonlySet<string> = new Set([
 export function fingerprintOf(input: FingerprintInput): Fingerprint {
   const { template } = templateOf(input.said);
   const words = input.identity ? input.identity.join('\u0001') : template;
-  const kind = hash(`${FINGERPRINT_VERSION}\u0000${input.type}\u0000${words}`);
+  const kind = hashOf(`${FINGERPRINT_VERSION}\u0000${input.type}\u0000${words}`);
   const isOfCode = input.identity === null && !CONDITIONS.has(input.type) && saysNothing(template);
   const place = isOfCode ? placeOf(input.trace) : null;
   return {
     version: FINGERPRINT_VERSION,
     kind,
-    place: place === null ? kind : hash(`${kind}\u0000${place}`),
+    place: place === null ? kind : hashOf(`${kind}\u0000${place}`),
     template,
   };
 }
@@ -192,7 +192,7 @@ function baseName(path: string): string {
 }
 
 /** 64 bits of a well-mixed non-cryptographic hash (two lanes of cyrb53), as 16 hex digits. */
-function hash(text: string): string {
+export function hashOf(text: string): string {
   return lane(text, 0x9e3779b9) + lane(text, 0x85ebca6b);
 }
 

@@ -4,8 +4,10 @@
 import type { Clock } from '../core/clock.ts';
 import type { Detection } from '../core/detection.ts';
 import { advance, type Incident, type IncidentEvent, type Said, type Sample } from '../core/incident.ts';
+import { severityIn, type ServiceRole, type Severity } from '../core/words.ts';
 import type { Store } from '../store/contract.ts';
 import type { Counted } from './ahead.ts';
+import { regrouped, type Split } from './grouping.ts';
 import { CRASH_GRACE_MS, explainsCrash } from './inhibition.ts';
 
 /** What happened to an incident, for the flows that follow. */
@@ -33,6 +35,8 @@ export interface IncidentsDeps {
   readonly node: string;
   /** Masks secrets; applied to every text before it is stored. */
   readonly redact: (text: string) => string;
+  /** How much depends on a service. Absent: every service is like the others. */
+  readonly roleOf?: (service: string) => ServiceRole | undefined;
 }
 
 /** Owner of what no service is configured for. */
@@ -72,13 +76,17 @@ export class IncidentBatch {
   readonly #stored = new Map<string, number>();
   #room: number;
 
-  constructor(deps: IncidentsDeps, known: ReadonlyMap<string, Incident>, room: number) {
+  readonly #splits: readonly Split[];
+
+  constructor(deps: IncidentsDeps, known: ReadonlyMap<string, Incident>, room: number, splits: readonly Split[] = []) {
+    this.#splits = splits;
     this.#deps = deps;
     this.#known = known;
     this.#room = room;
   }
 
-  async take({ stage, detection, counted }: Finding): Promise<Result> {
+  async take({ stage, detection: found, counted }: Finding): Promise<Result> {
+    const detection = found && regrouped(found, serviceOf(found), this.#splits, this.#deps.redact);
     if (stage === 'provisional') return detection && (await this.#count(detection));
     const before = counted && (await this.#countedAs(counted));
     if (detection && before && counted?.place === detection.fingerprint.place) {
@@ -312,16 +320,23 @@ export class IncidentBatch {
   }
 
   #said(detection: Detection): Said {
-    const { type, severity, rule, fingerprint, facts, fixable, trusted, message } = detection;
+    const { type, rule, fingerprint, facts, fixable, trusted, message } = detection;
+    const severity = this.#severity(detection);
     const masked = this.#deps.redact(message).slice(0, MESSAGE_CAP);
     return { type, severity, rule, fingerprint, message: masked, facts, fixable, trusted };
+  }
+
+  #severity(detection: Detection): Severity {
+    return severityIn(this.#deps.roleOf?.(serviceOf(detection)) ?? 'normal', detection.severity);
   }
 
   async #find(service: string, place: string): Promise<Incident | null> {
     const key = keyOf(service, place);
     const touched = this.#touched.get(key)?.incident;
     if (touched || this.#vacated.has(key)) return touched ?? null;
-    return this.#known.get(key) ?? (await this.#deps.store.incidentByFingerprint(service, place));
+    const found = this.#known.get(key) ?? (await this.#deps.store.incidentByFingerprint(service, place));
+    // Merged by a person: it lives under a place of its own, where this batch may have changed it already.
+    return found && this.#now(found);
   }
 
   #apply(incident: Incident, event: IncidentEvent, kind: Touched['kind']): void {
@@ -348,7 +363,7 @@ export class IncidentBatch {
       kind: 'seen',
       at,
       times: 1,
-      severity: detection.severity,
+      severity: this.#severity(detection),
       facts: detection.facts,
       trusted: detection.trusted,
       sample: this.#sample(detection, at),

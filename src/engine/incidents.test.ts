@@ -42,6 +42,18 @@ it('makes one incident of ten thousand repeats, with the exact count', async () 
   expect(only?.samples).toHaveLength(5);
 });
 
+it('takes a problem more seriously on a service that much depends on', async () => {
+  const options = { store, clock, node: 'host', redact: (text: string) => text };
+  const roles = new Incidents({ ...options, roleOf: (service) => (service === 'agent' ? 'critical' : 'minor') });
+  const of = (service: string) => ({ ...missing(), record: sampleRecord({ service, seenAt: clock.now() }) });
+  await roles.take([of('agent'), of('toy')], []);
+
+  expect((await all()).map(({ service, severity }) => [service, severity]).sort()).toEqual([
+    ['agent', 'critical'],
+    ['toy', 'medium'],
+  ]);
+});
+
 it('keeps different problems apart', async () => {
   await incidents.take([missing(), seenNow(sampleDetection('import_error', 'requests'))], []);
   expect(await all()).toHaveLength(2);

@@ -3,7 +3,8 @@
 
 import type { Detection } from '../core/detection.ts';
 import type { Incident } from '../core/incident.ts';
-import { StoreError, type WatchCommit } from '../store/contract.ts';
+import { StoreError, VALUE_KEYS, type WatchCommit } from '../store/contract.ts';
+import type { Split } from './grouping.ts';
 import {
   type Finding,
   IncidentBatch,
@@ -54,7 +55,8 @@ export class Incidents {
     rowsOf: (results: readonly Result[]) => WatchCommit['cursors'],
   ): Promise<readonly IncidentChange[]> {
     for (let attempt = 1; ; attempt++) {
-      const batch = new IncidentBatch(this.#deps, this.#known, this.#room());
+      const splits = findings.length === 0 ? null : await this.#deps.store.value<readonly Split[]>(VALUE_KEYS.splits);
+      const batch = new IncidentBatch(this.#deps, this.#known, this.#room(), splits ?? []);
       const results: Result[] = [];
       for (const finding of findings) results.push(await batch.take(finding));
       try {

@@ -28,6 +28,9 @@ export interface Verdict {
   readonly nearMisses: readonly NearMiss[];
 }
 
+/** Why a rule that goes by the level says nothing. */
+export const NO_LEVEL = 'it goes by the level of a record, and this one names none';
+
 /** Text without any level must convince more. */
 const PLAIN_CONFIDENCE = 0.8;
 
@@ -40,7 +43,7 @@ export function match(reading: Reading, rules: readonly MatchRule[]): Verdict {
     const found = matchRule(rule, patterns, reading, nearMisses);
     if (!found) continue;
     const veto = rule.never.find((pattern) => pattern.test(reading.record.text) || pattern.test(found.said.text));
-    if (veto) nearMisses.push({ rule, because: `vetoed: the record says ${veto.source}` });
+    if (veto) nearMisses.push({ rule, because: `but ${vetoText(veto, [reading.record.text, found.said.text])}` });
     else matches.push(found);
   }
   const best = matches.reduce<Match | null>((a, b) => (a === null || beats(b, a) ? b : a), null);
@@ -48,9 +51,17 @@ export function match(reading: Reading, rules: readonly MatchRule[]): Verdict {
     if (lost !== best)
       nearMisses.push({
         rule: lost.rule,
-        because: `matched with confidence ${lost.confidence}: ${lost.pattern.because}`,
+        because: `it matched too, less surely (${lost.confidence} to ${best?.confidence}): ${lost.pattern.because}`,
       });
   return { best, nearMisses };
+}
+
+/** The words that veto; of a rule of the user, whose engine does not tell, the pattern. */
+function vetoText(veto: MatchRule['never'][number], texts: readonly string[]): string {
+  const words = veto instanceof RegExp ? texts.map((text) => veto.exec(text)?.[0].trim()).find(Boolean) : undefined;
+  return words
+    ? `it says "${words}", which vetoes the rule`
+    : `its \`never\` ${veto.source} matches, which vetoes the rule`;
 }
 
 /** A line below the message says less surely what happened than the message or the exception itself. */
@@ -133,7 +144,7 @@ function voiceOf(said: Utterance, reading: Reading): Voice {
 
 function refusal(pattern: RulePattern, voice: Voice, index: number, reading: Reading): string | null {
   const { level } = reading.record;
-  if (pattern.byLevel && level === undefined) return 'the record names no level';
+  if (pattern.byLevel && level === undefined) return NO_LEVEL;
   const least = pattern.level ?? 'warn';
   const low = level !== undefined && LEVEL_ORDER.indexOf(level) < LEVEL_ORDER.indexOf(least);
   if (voice === 'calm' && reading.suspicion !== null) return `the record is calm, and ${reading.suspicion}`;
@@ -141,7 +152,7 @@ function refusal(pattern: RulePattern, voice: Voice, index: number, reading: Rea
   if (voice === 'loud' && pattern.level !== undefined && low && !reading.record.trace)
     return `the record's level is ${level}, the pattern asks for ${least}`;
   if (voice === 'plain' && pattern.confidence < PLAIN_CONFIDENCE && index > 0)
-    return 'the text has no level, and the pattern alone is not sure enough';
+    return 'the words are somewhere in a text that names no level: that is not sure enough';
   return null;
 }
 

@@ -186,7 +186,7 @@ function utterancesOf(
 const MARK =
   /^(?:(?:❌|✗|✖|✘|⨯|×|🔴|💥|🚨|│)\uFE0F?\s*)?(?:\[ERROR\] |\[[\w@/ -]{1,30}\] )?(?:\S{1,40}: )?(?:(?:Internal|Unexpected|Unhandled|CMake|make|npm|Request|Server|Runtime|Build|Compile) )?(?:fatal|error|failure|critical|panic|abort(?:ed)?|uncaught|unhandled|failed|ERROR|FATAL|\w*ERR!|Fatal error|Parse error|Traceback)\b(?!\s*(?:=|:?\s*(?:0|none|no)\b))[^=]|^(?:\(\s?!\s?\)|<b>(?:Warning|Fatal error|Parse error|Notice)<\/b>)/i;
 const LISTING =
-  /^\s*(?:[-*•·▪◦] |\d{1,3}[.)] |#{1,6} |> |\/\/|\/\*|<!--|✅|☑|✓|✔|(?:commit )?[0-9a-f]{7,40}:? (?:HEAD@|\(|[A-Za-z]+(?:\(|:))|\|(?: |--)|[├└ª]|│(?! Error: )|import '|# )|^\S{1,200}(?:::\S{1,200})? (?:PASSED|PASS|SKIPPED|XFAIL|ok)\b|\.{3} ok$|^(?:\.{0,2}\/)?[\w@./-]{1,200}\.\w{1,5}[:-]\d{1,6}[:-]\s.{0,300}[;{})]$|^(?:PASS|ok \d{1,5}) /;
+  /^\s*(?:[-*•·▪◦] |\d{1,3}[.)] |#{1,6} (?!A fatal error has been detected by )|> |\/\/|\/\*|<!--|✅|☑|✓|✔|(?:commit )?[0-9a-f]{7,40}:? (?:HEAD@|\(|[A-Za-z]+(?:\(|:))|\|(?: |--)|[├└ª]|│(?! Error: )|import ')|^\S{1,200}(?:::\S{1,200})? (?:PASSED|PASS|SKIPPED|XFAIL|ok)\b|\.{3} ok$|^(?:\.{0,2}\/)?[\w@./-]{1,200}\.\w{1,5}[:-]\d{1,6}[:-]\s.{0,300}[;{})]$|^(?:PASS|ok \d{1,5}) /;
 
 function voiceOf(record: LogRecord, message: string, utterances: readonly Utterance[]): Voice {
   const framed = (record.trace?.frames.length ?? 0) > 0;

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConfigError } from '../config/contract.ts';
+import type { Severity } from '../core/words.ts';
 import { testRules } from '../test-rules.ts';
+import { ErrorDetector } from './detector.ts';
 
 let directory: string;
 beforeAll(async () => {
@@ -53,4 +55,12 @@ describe('a rule of the owner', () => {
     const problems = await problemsOf([...RULE, "      - match: 'jam(?= at)'"].join('\n'));
     expect(problems).toEqual([expect.stringContaining('linear time')]);
   });
+});
+
+it('goes by the severity that the owner gives a rule, whatever the record says', () => {
+  const text = '2026-01-05 10:00:00,123 FATAL [llm] openai.RateLimitError: Error code: 429';
+  const severityWith = (severities: Record<string, Severity>) =>
+    new ErrorDetector({ severities }).scanText(text).map(({ severity }) => severity);
+  expect(severityWith({})).toEqual(['high']);
+  expect(severityWith({ 'rate-limit': 'low' })).toEqual(['low']);
 });

@@ -166,6 +166,38 @@ export default defineRules({
       confidence: 0.83,
       because: 'usual wording',
     },
+    {
+      match: /Discord(?:API|HTTP)?Error\[\d{3,6}\]/,
+      confidence: 0.86,
+      because: 'discord.js names the code of the API; from its documentation',
+    },
+    {
+      match: /\bConnectionFailed\b|Failed to open TCP connection to (?<host>[\w.-]{1,120}):(?<port>\d{1,5})/,
+      confidence: 0.9,
+      because: 'Ruby clients',
+    },
+    {
+      match:
+        /\bkind: (?:ConnectionRefused|ConnectionReset|ConnectionAborted|NotConnected|BrokenPipe|HostUnreachable|NetworkUnreachable|AddrNotAvailable)\b/,
+      confidence: 0.93,
+      because: 'kinds of an I/O error as Rust prints them',
+    },
+    {
+      match: /\b(?:Get|Post|Put|Patch|Delete|Head) "https?:\/\/(?<host>[\w.-]{1,120})[^"\n]{0,400}": \S/,
+      confidence: 0.87,
+      because: 'an error of the HTTP client of Go names method and address',
+    },
+    {
+      match:
+        /(?:[Ww]eb[Ss]ocket|WS|[Gg]ateway)[^\n]{0,60} closed with (?:code |status )?(?:4\d{3}|10(?:0[2-9]|1[0-5]))\b/,
+      confidence: 0.88,
+      because: 'close codes of WebSockets that say something went wrong',
+    },
+    {
+      match: /\b(?<status>50[0-35-9]|52[0-8]|40[0459]|422) status code\b/,
+      confidence: 0.88,
+      because: 'SDKs of model providers on an answer without a body',
+    },
   ],
   never: [
     /could not receive data from client|client closed (?:keepalive )?connection|recovered after|errors?=0\b/i,

@@ -107,6 +107,17 @@ export default defineRules({
       confidence: 0.945,
       because: 'a refused signature that comes of a wrong clock',
     },
+    {
+      match:
+        /['"](?:error|code|type|reason|status)['"]: ?['"](?:invalid_auth|not_authed|account_inactive|token_(?:revoked|expired|invalid)|invalid_token|invalid_grant|invalid_client|unauthorized|unauthenticated)['"]/,
+      confidence: 0.955,
+      because: 'error codes of APIs',
+    },
+    {
+      match: /\b(?<status>401) status code\b/,
+      confidence: 0.95,
+      because: 'SDKs of model providers on an answer without a body',
+    },
   ],
   never: [/getUpdates request|git@|fatal: (?:authentication|could not read)/i],
   matches: [

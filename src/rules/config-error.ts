@@ -206,6 +206,39 @@ export default defineRules(
         confidence: 0.885,
         because: 'a left-over file says that the service runs already',
       },
+      {
+        match: /\bbad (?:minute|hour|day-of-month|month|day-of-week|command|username)$|errors in crontab file/,
+        confidence: 0.93,
+        because: 'cron refuses a table',
+      },
+      {
+        match: /Bad configuration option: |terminating, \d{1,3} bad configuration options/,
+        confidence: 0.95,
+        because: 'OpenSSH refuses its configuration',
+      },
+      {
+        match: /[Nn]o configuration (?:has been |was )?(?:provided|found|given|supplied)\b|invalid configuration: /,
+        confidence: 0.86,
+        because: 'kubectl and others without a configuration; from documentation',
+      },
+      {
+        match:
+          /Failed to bind properties under '|Could not resolve placeholder '|APPLICATION FAILED TO START[^\n]{0,40}propert/,
+        confidence: 0.985,
+        because: 'Spring Boot on its properties; from documentation',
+      },
+      {
+        match:
+          /must be set either by passing \S{1,60} to \S{1,60} ?\S{0,30} or by setting the (?<env>[A-Z][A-Z0-9_]{2,60})|(?:set|export|define|provide)(?: up)? (?:the |an |your )?(?:(?<env2>[A-Z][A-Z0-9]{1,30}_[A-Z0-9_]{2,60})|`(?<env3>[A-Z][A-Z0-9_]{2,60})`) (?:environment variable|env var)/,
+        confidence: 0.975,
+        because: 'client libraries ask for a variable',
+      },
+      {
+        match:
+          /Unsupported config option for |[Ii]nvalid (?:volume|mount|port|network) specification\b|Directive '[\w-]{1,60}' is not allowed|is not allowed within a Match block|[Ee]rror (?:while |when )?(?:building|loading|parsing|reading|validating|decoding) (?:the |your )?(?:static |dynamic )?config(?:uration)?\b|[Nn]o config(?:uration)? file \S{0,80} ?(?:was |could be )?found/,
+        confidence: 0.92,
+        because: 'compose, OpenSSH, Traefik and others on their configuration',
+      },
     ],
     never: [/using (?:the )?defaults?\b|\(optional\)|falling back to defaults?|not an error/i],
     matches: [

@@ -111,6 +111,17 @@ export default defineRules({
       confidence: 0.9,
       because: 'usual wording',
     },
+    {
+      match:
+        /^(?:\(error\) |-)?(?:DENIED|LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|NOREPLICAS|UNKILLABLE|TRYAGAIN) [A-Z]/,
+      confidence: 0.93,
+      because: 'error replies of Redis begin with a code',
+    },
+    {
+      match: /[Cc]ollection [`'"]?[\w.-]{1,80}[`'"]? (?:doesn't exist|does not exist|not found)/,
+      confidence: 0.93,
+      because: 'vector stores',
+    },
   ],
   matches: [
     { text: '2026-01-05 10:00:00,123 ERROR [store] sqlite3.OperationalError: database is locked' },

@@ -36,6 +36,11 @@ export default defineRules({
       confidence: 0.9,
       because: 'usual wording',
     },
+    {
+      match: /\bkind: (?:StorageFull|QuotaExceeded)\b|\(os error (?:28|122)\)/,
+      confidence: 0.96,
+      because: 'kinds of an I/O error as Rust prints them',
+    },
   ],
   never: [/file watchers|inotify|no disk full|watch '/i],
   matches: [

@@ -245,6 +245,18 @@ export default defineRules(
         fixable: false,
         because: 'package managers of distributions',
       },
+      {
+        match:
+          /\bERR_PNPM_(?:OUTDATED_LOCKFILE|LOCKFILE\w*|BROKEN\w*|PEER_DEP\w*|NO_MATCHING_VERSION\w*|FETCH_404|UNSUPPORTED_ENGINE|NO_LOCKFILE|BAD_PM_VERSION|SPEC_NOT_SUPPORTED\w*|WORKSPACE_PKG_NOT_FOUND|TARBALL_INTEGRITY)\b/,
+        confidence: 0.95,
+        because: 'codes of pnpm about what cannot be installed; from its documentation',
+      },
+      {
+        match:
+          /\b(?:DistributionNotFound|ContextualVersionConflict)\b|distribution was not found and is required by|: unknown revision \S|could not be resolved to an installable set of packages|cannot load any more object with static TLS|An unexpected error occurred: "[^"\n]{1,200}: Not found"/,
+        confidence: 0.94,
+        because: 'setuptools, Go modules, Composer, the dynamic loader, yarn',
+      },
     ],
     never: [/missing module named \S+ - imported by/],
     matches: [

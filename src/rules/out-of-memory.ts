@@ -78,6 +78,12 @@ export default defineRules({
       confidence: 0.9,
       because: 'pm2 and other supervisors',
     },
+    {
+      match: /\bKilled process \d{1,10} \([^)\n]{1,60}\)/,
+      level: 'info',
+      confidence: 0.95,
+      because: 'the kernel, where the first half of its line is missing',
+    },
   ],
   never: [/OOM command not allowed|no out of memory|hard resource limits must not/i],
   matches: [

@@ -38,7 +38,7 @@ export default defineRules({
     { match: /\b(?:EACCES|EPERM)\b/, confidence: 0.91, because: 'the errno as Node names it' },
     {
       match:
-        /PERMISSION_DENIED|AccessDenied\b|UnauthorizedOperation|is not authorized to perform|AuthorizationFailed|insufficient_scope|insufficientPermissions|insufficient (?:permissions?|privileges|scope|authentication scopes|access rights)|not allowed to access|missing_scope|not_in_channel|Missing Permissions|Missing Access|resource not accessible by/i,
+        /(?:^|\W)PERMISSION_DENIED\b|AccessDenied\b|UnauthorizedOperation|is not authorized to perform|AuthorizationFailed|insufficient_scope|insufficientPermissions|insufficient (?:permissions?|privileges|scope|authentication scopes|access rights)|not allowed to access|missing_scope|not_in_channel|Missing Permissions|Missing Access|resource not accessible by/i,
       confidence: 0.925,
       because: 'gRPC, clouds, Slack, Discord and GitHub',
     },
@@ -104,6 +104,22 @@ export default defineRules({
       level: 'info',
       confidence: 0.93,
       because: 'sudo',
+    },
+    {
+      match: /\bkind: (?:PermissionDenied|ReadOnlyFilesystem)\b/,
+      confidence: 0.95,
+      because: 'kinds of an I/O error as Rust prints them',
+    },
+    {
+      match: /Discord(?:API|HTTP)?Error\[(?:5000[17]|50013|40(?:00[78]))\]|Error code: ?(?:50001|50013)\b/,
+      confidence: 0.95,
+      because: 'Discord codes for missing rights; from its documentation',
+    },
+    {
+      match:
+        /\bPrivilegedIntentsRequired\b|[Pp]rivileged intents? [^\n]{0,40}(?:not been|disallowed|required)|\b403 status code\b/,
+      confidence: 0.93,
+      because: 'discord.py, and SDKs that print the bare status; from documentation',
     },
   ],
   never: [/publickey/i],

@@ -6,6 +6,7 @@ export default defineRules({
   name: 'port-in-use',
   type: 'port_in_use',
   severity: 'high',
+  identity: ['port'],
   patterns: [
     {
       match: /EADDRINUSE[^\n]{0,80}?(?:(?<host>\d{1,3}(?:\.\d{1,3}){3})|::|\*|localhost)?:(?<port>\d{2,5})\b/,
@@ -44,6 +45,11 @@ export default defineRules({
         /(?:another|other) (?:gateway |server |instance |process )(?:instance )?is already (?:listening|running)|[Aa]nother instance (?:of \S{1,60} )?is already running|make_sock: could not bind to address|[Cc]ould not bind (?:to )?(?:\S{1,60} )?(?:address|port|socket)|[Uu]nable to bind (?:to )?|[Ff]ailed to (?:bind|listen)(?: on| to)?\b|[Cc]annot bind (?:to )?(?:address|port|socket)/,
       confidence: 0.885,
       because: 'usual wording',
+    },
+    {
+      match: /\bkind: AddrInUse\b|\(os error 98\)/,
+      confidence: 0.96,
+      because: 'kinds of an I/O error as Rust prints them',
     },
   ],
   never: [/lock file "[^"\n]{1,200}" already exists|[Pp]ermission denied|EADDRNOTAVAIL|not permitted/],

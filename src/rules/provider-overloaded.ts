@@ -42,6 +42,18 @@ export default defineRules({
       because: 'a model of the Google APIs answers 503 UNAVAILABLE',
     },
     { match: /: Overloaded(?:\.|$)|^Overloaded$/, confidence: 0.93, because: 'message of the Anthropic API' },
+    {
+      match:
+        /(?:Error|Exception) ?[-:] ?["']?Overloaded\b|\bmodel (?:is )?overloaded\b|ModelNotReadyException|ModelStreamErrorException/,
+      confidence: 0.965,
+      because: 'LiteLLM and Bedrock pass on what the provider says; from documentation',
+    },
+    {
+      match:
+        /(?:[Tt]ier|[Mm]odel|[Ss]ervice) capacity exceeded|capacity exceeded for this model|\b[Mm]odel (?:is )?too busy/,
+      confidence: 0.955,
+      because: 'Mistral and Hugging Face; from documentation',
+    },
   ],
   matches: [
     {

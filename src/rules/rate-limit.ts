@@ -100,6 +100,17 @@ export default defineRules({
       confidence: 0.84,
       because: 'usual wording',
     },
+    {
+      match:
+        /['"](?:error|code|type|reason|status)['"]: ?['"](?:rate_?limited|rate_limit|too_many_requests|throttled|flood_wait)['"]/,
+      confidence: 0.955,
+      because: 'error codes of APIs',
+    },
+    {
+      match: /\b(?<status>429) status code\b/,
+      confidence: 0.95,
+      because: 'SDKs of model providers on an answer without a body',
+    },
   ],
   never: [
     /insufficient_quota|exceeded your current quota|credit balance|billing_hard_limit|requires more credits/i,

@@ -36,7 +36,7 @@ export default defineRules({
     },
     {
       match:
-        /error TS1\d{3}: |(?:SyntaxError|Syntax error|Parsing error|Unexpected token)(?:: |, |$)[^\n]{0,120}|error: (?:expected|unexpected|missing|unterminated|unclosed) [^\n]{1,80}|error: ';' expected|error: class, interface|reached end of file while parsing|syntax error: (?:unexpected|non-declaration)|error CS10\d\d: |unexpected token [`'"]|Transform failed with \d+ error|Unterminated (?:string|regular expression|template)|ParserError: |Encountered unexpected token|template: \S{1,80}:\d+: |TemplateSyntaxError|mismatched input '/,
+        /error TS1\d{3}: |(?:SyntaxError|Syntax error|Parsing error|Unexpected token)(?:: |, |$)[^\n]{0,120}|error: (?:expected|unexpected|missing|unterminated|unclosed) (?:[`'"(<]|an? |one of|(?:expression|identifier|item|statement|declaration|end|token|EOF|character|type|pattern|primary|unqualified|closing|initializer|return|string|char|comment|double|delimiter|block|terminating)\b)[^\n]{0,80}|error: ';' expected|error: class, interface|reached end of file while parsing|syntax error: (?:unexpected|non-declaration)|error CS10\d\d: |unexpected token [`'"]|Transform failed with \d+ error|Unterminated (?:string|regular expression|template)|ParserError: |Encountered unexpected token|template: \S{1,80}:\d+: |TemplateSyntaxError|mismatched input '/,
       confidence: 0.875,
       because: 'compilers, bundlers and template engines',
     },
@@ -50,6 +50,16 @@ export default defineRules({
       match: /^(?:Sorry: )?(?:SyntaxError|IndentationError|TabError)\b/,
       confidence: 0.93,
       because: 'Python compileall and interpreters',
+    },
+    {
+      match: /SyntaxError: Cannot use import statement outside a module/,
+      confidence: 0.985,
+      because: 'Node reads a module as a script',
+    },
+    {
+      match: /Unexpected token \(\d{1,7}:\d{1,5}\)/,
+      confidence: 0.95,
+      because: 'Babel and acorn',
     },
   ],
   never: [

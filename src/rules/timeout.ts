@@ -85,6 +85,23 @@ export default defineRules({
       confidence: 0.925,
       because: 'texts of socket libraries',
     },
+    {
+      match:
+        /canceling statement due to (?:statement|lock|idle-in-transaction|user) ?timeout|terminating connection due to (?:idle|statement)\S{0,40} timeout/,
+      confidence: 0.985,
+      because: 'Postgres ends what takes too long',
+    },
+    {
+      match: /due to the configured HttpClient\.Timeout|\bkind: (?:TimedOut|Timeout)\b|\(os error 110\)/,
+      confidence: 0.95,
+      because: 'C# and Rust',
+    },
+    {
+      match:
+        /[Ee]xceeded (?:the |its )?(?:maximum|max|allowed|configured) (?:execution|run|running|processing|wall)[ -]?time|\b\d{1,9} ?ms exceeded\b/,
+      confidence: 0.9,
+      because: 'schedulers and browser drivers',
+    },
   ],
   never: [
     /will be timed out|(?:idle|keep-?alive) (?:connection|client|session)s? (?:was |has )?timed out|0 timeouts|timeouts?[=:] ?0\b|(?:^|[\s,(])0 timed[ -]out\b/i,

@@ -16,7 +16,7 @@ export default defineRules({
     },
     {
       match:
-        /[Tt]oo many (?:open files|files open)\b|out of file descriptors|file descriptor limit|no (?:more )?(?:free )?file descriptors|ulimit -n|worker_connections are not enough|Increase (?:the )?(?:nofile|open files)|\bRLIMIT_NOFILE\b[^\n]{0,40}(?:exceeded|reached|too low)/,
+        /[Tt]oo many (?:open files|files open)\b|out of file descriptors|file descriptor limit|no (?:more )?(?:free )?file descriptors|(?:increase|raise|check|see|exceed\w*|too low)[^\n]{0,40}ulimit -n|worker_connections are not enough|Increase (?:the )?(?:nofile|open files)|\bRLIMIT_NOFILE\b[^\n]{0,40}(?:exceeded|reached|too low)/,
       confidence: 0.96,
       because: 'EMFILE and ENFILE as the C library words them',
     },

@@ -50,7 +50,7 @@ export default defineRules(
     // A register of a machine's dump is no error, and a stranger who hangs up is none of ours.
     never: [
       /^self-?heal/i,
-      /\.{5,} ?\d+$|(?:^|\s)[a-z]+(?: [a-z]+){1,4}: 0x[0-9a-f]{8,16}$/,
+      /\.{3,} ?\d+$|(?:^|\s)[A-Za-z][a-z]+(?: [A-Za-z][a-z]+){1,4}: 0x[0-9a-f]{8,16}$/,
       /caught end of stream|likely client has closed/,
     ],
     matches: [
@@ -69,6 +69,8 @@ export default defineRules(
       { text: '2026-01-05 10:00:00,123 INFO [chat] user: error?' },
       { text: '2026-01-05 10:00:00,123 FATAL [core] branch trace enable...........0' },
       { text: '2026-01-05 10:00:00,123 FATAL [core] link register value: 0x0000ab10' },
+      { text: '2026-01-05 10:00:00,123 FATAL [core] Link Register Value: 0x0000ab10' },
+      { text: '2026-01-05 10:00:00,123 FATAL [core] floating point enabled...0' },
       { text: '2026-01-05 10:00:00,123 INFO [agent] the last run failed, this one did not' },
     ],
   },

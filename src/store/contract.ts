@@ -26,6 +26,8 @@ export const VALUE_KEYS = {
   breaker: 'breaker',
   /** `ServiceFacts[]` as the daemon uses them; *hands* reads them before it acts. */
   services: 'services',
+  /** The splits of incidents that persons have asked for. */
+  splits: 'splits',
   /** `Cycle` of the running or last daemon. */
   cycle: 'cycle',
   /** Streams that cannot be read: name → `{ since, reason }`. */
@@ -184,6 +186,9 @@ export interface Store {
   saveIncident(incident: Incident): Promise<boolean>;
   /** From now on this fingerprint is the same problem as that incident: a person said so. */
   mergeFingerprint(service: string, place: string, incident: string): Promise<void>;
+  /** Takes that back; false when nobody had said so. */
+  unmergeFingerprint(service: string, place: string): Promise<boolean>;
+  merges(): Promise<readonly { readonly service: string; readonly place: string; readonly incident: string }[]>;
   addTimeline(entry: TimelineEntry): Promise<void>;
   timeline(incident: string): Promise<readonly TimelineEntry[]>;
 

@@ -118,7 +118,9 @@ async function prune(events: Kysely<EventsTables>, journal: Kysely<JournalTables
   const counts = [
     await sql`delete from timeline where at < ${before} and incident in (
       select id from incidents where state = 'resolved' and last_seen < ${before})`.execute(events),
-    await sql`delete from incidents where state = 'resolved' and last_seen < ${before}`.execute(events),
+    // What a person merged others into stays: else they would come apart by themselves.
+    await sql`delete from incidents where state = 'resolved' and last_seen < ${before}
+      and id not in (select incident from merges)`.execute(events),
     await sql`delete from merges where incident not in (select id from incidents)`.execute(events),
     await sql`delete from outbox where state <> 'pending' and at < ${before}`.execute(events),
     await sql`delete from good_copies where saved_at < ${before} and coalesce(proven_at, 0) < ${before} and id not in (

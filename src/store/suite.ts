@@ -131,6 +131,10 @@ function watching(on: On): void {
       expect(await store.incidentByFingerprint('other', 'place-1')).toBeNull();
       await store.mergeFingerprint('agent', 'place-9', '1');
       expect((await store.incidentByFingerprint('agent', 'place-9'))?.id).toBe('1');
+      expect(await store.merges()).toEqual([{ service: 'agent', place: 'place-9', incident: '1' }]);
+      expect(await store.unmergeFingerprint('agent', 'place-9')).toBe(true);
+      expect(await store.unmergeFingerprint('agent', 'place-9')).toBe(false);
+      expect(await store.incidentByFingerprint('agent', 'place-9')).toBeNull();
       const ids = async (query: Parameters<Store['incidents']>[0]) => (await store.incidents(query)).map((i) => i.id);
       expect(await ids({})).toEqual(['2', '1']);
       expect(await ids({ states: ['open'] })).toEqual(['1']);

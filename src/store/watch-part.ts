@@ -15,6 +15,8 @@ type WatchPart = Pick<
   | 'nextIncidentId'
   | 'saveIncident'
   | 'mergeFingerprint'
+  | 'unmergeFingerprint'
+  | 'merges'
   | 'addTimeline'
   | 'timeline'
 >;
@@ -85,6 +87,15 @@ export function watchPart(db: Events): WatchPart {
         .onConflict((clash) => clash.columns(['service', 'place']).doUpdateSet({ incident }))
         .execute();
     },
+    async unmergeFingerprint(service, place) {
+      const { numDeletedRows } = await db
+        .deleteFrom('merges')
+        .where('service', '=', service)
+        .where('place', '=', place)
+        .executeTakeFirst();
+      return numDeletedRows > 0n;
+    },
+    merges: () => db.selectFrom('merges').select(['service', 'place', 'incident']).execute(),
     async addTimeline(entry) {
       await db.insertInto('timeline').values(entry).execute();
     },
