@@ -10,7 +10,8 @@ import { changesSomething, GRAMMAR, parseCommand, type Answer } from './commands
 import { poll } from './poll.ts';
 import { Presses } from './presses.ts';
 import { capital } from './render-parts.ts';
-import { FORGOTTEN_MS, Session, type TelegramChatDeps } from './session.ts';
+import { FORGOTTEN_MS } from './deliveries.ts';
+import { Session, type TelegramChatDeps } from './session.ts';
 
 export type { TelegramChatDeps } from './session.ts';
 
@@ -67,7 +68,8 @@ class Conversation {
 
   /** The Bot API can be reached, for the first time or again. */
   async connected({ api }: Bot): Promise<void> {
-    if (!this.#resumed) this.#s.inBackground(() => this.#s.resume(api));
+    if (!this.#resumed)
+      this.#s.inBackground(() => this.#s.resume(api, (asked, handle) => this.#presses.resume(asked, handle, api)));
     this.#resumed = true;
     if (!this.#menuSet) await this.#setMenu(api);
   }
