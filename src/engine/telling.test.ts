@@ -387,6 +387,40 @@ describe('telling', () => {
     expect(texts()).toHaveLength(2);
   });
 
+  it('looks at the outbox once for much that happens in a moment', async () => {
+    let looks = 0;
+    const dueOutbox: Store['dueOutbox'] = (...query) => (looks++, store.dueOutbox(...query));
+    await begin({}, [], { ...store, dueOutbox });
+    await eventually(() => looks > 0);
+    clock.freeze();
+    const before = looks;
+    for (let i = 1; i <= 30; i++) {
+      await put(anIncident({ id: String(i) }));
+      await taken(String(i));
+    }
+    expect(looks - before).toBeLessThanOrEqual(2);
+    clock.thaw();
+    await api.until(() => texts().some((text) => text.includes('30 messages')));
+  });
+
+  it('does not look up after a restart what has not changed since it was told', async () => {
+    await begin();
+    for (let i = 1; i <= 20; i++) await put(anIncident({ id: String(i), severity: 'low' }));
+    await put(anIncident({ id: '21', severity: 'low', count: 2 }));
+    await taken('21');
+    await end();
+    await store.saveIncident({ ...((await store.incident('21')) as Incident), count: 9, revision: 2 });
+    const read: string[] = [];
+    const incident: Store['incident'] = (id) => (read.push(id), store.incident(id));
+    await begin({}, [], { ...store, incident });
+    const swept = async () => ((await store.value<number>('telling/alive')) ?? 0) >= clock.now() - MINUTE;
+    await eventually(swept);
+    clock.jump(5 * MINUTE);
+    await eventually(() => read.length > 0);
+    await eventually(swept);
+    expect([...new Set(read)]).toEqual(['21']);
+  });
+
   it('does not send again what arrived while the answer was cut', async () => {
     await begin();
     await put(anIncident({ id: '1' }));
