@@ -96,8 +96,7 @@ function namesAnEnd(reason: string): boolean {
   return UNTIL.test(reason) || takeSpans(reason.replaceAll('-', ' ')).spans.length > 0;
 }
 
-const UNTIL =
-  /^(?:un)?till?\b|^(?:for\s+)?(?:a\s+(?:bit|few|couple|while|moment|little)|some\s+time|the\s+(?:night|day|weekend))\b/i;
+const UNTIL = /^(?:un)?till?\b|^(?:for\s+)?(?:a\s+(?:bit|few|couple|while|moment|little)|some\s+time)\b/i;
 
 /** `5 apples`, `30`, `1h30`: how long, but not in words that we know. `2 of the workers` is how a reason begins. */
 function isOddAmount(text: string): boolean {
@@ -121,7 +120,8 @@ function readWords(text: string): Read {
   const { spans, rest } = takeSpans(flat);
   for (const word of rest.split(/[^\p{L}\p{N}#'.-]+/u)) {
     const bare = word.replace(/^[.'-]+|[.'-]+$/g, '');
-    const id = /^#?(\d{1,9})$/.exec(bare)?.[1];
+    // "-1" is no number of an incident.
+    const id = /^'?#?(\d{1,9})[.'-]*$/.exec(word)?.[1];
     if (id) ids.push(id);
     else if (bare) words.push(bare);
   }

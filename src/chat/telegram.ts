@@ -103,7 +103,8 @@ class Conversation {
       await this.#s.memory
         .heard(message.message_id)
         .catch((error: unknown) => this.#s.failed('a message could not be noted', error));
-    if (message.text === undefined) return;
+    // Without a moment nobody knows what it was meant for.
+    if (typeof message.text !== 'string' || !Number.isInteger(message.date)) return;
     const text = addressed(message.text, botName);
     if (text === null) return;
     const command = parseCommand(text);
@@ -129,7 +130,15 @@ class Conversation {
   async #speaker(message: Message): Promise<number | null> {
     const { from, chat } = message;
     // Channels, anonymous admins, bots, forwards and inline bots speak for nobody.
-    if (!from || from.is_bot || message.sender_chat || message.via_bot || message.forward_origin) return null;
+    if (
+      !from ||
+      !Number.isInteger(from.id) ||
+      from.is_bot ||
+      message.sender_chat ||
+      message.via_bot ||
+      message.forward_origin
+    )
+      return null;
     if (this.#s.mayUse(from.id, chat.id)) return from.id;
     if (!this.#s.deps.config.allowedUsers.includes(from.id)) await this.#reportStranger(from.id, from.first_name);
     return null;
