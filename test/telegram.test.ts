@@ -13,10 +13,12 @@ import { FakeTelegram } from '../src/testing/telegram.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const OWNER = 1001;
-const BROKEN = `ERROR agent: could not start
+/** What must not reach the chat, by whatever way a log brings it there. */
+const CANARY = 'qX7vRm2LpZ9tKd4W';
+const BROKEN = `ERROR agent: could not start, password=${CANARY}
 Traceback (most recent call last):
   File "/srv/agent/main.py", line 3, in <module>
-    import wordtrim
+    import wordtrim  # postgres://app:${CANARY}@db/main, Authorization: Bearer ${CANARY}
 ModuleNotFoundError: No module named 'wordtrim'
 INFO agent: giving up
 `;
@@ -158,6 +160,11 @@ it('answers its owner, tells of what broke, and tells it once although it is kil
   const cards = () => api.sent().filter((message) => /#1 agent · import_error/.test(message.text));
   await api.until(() => cards().length > 0);
   expect(await answerTo('incidents', 'Open incidents')).toContain('#1 agent import_error');
+  await answerTo('incident 1', 'State:');
+  await answerTo('logs 1', 'What incident #1');
+  await answerTo('plan 1', 'lan for #1');
+  await answerTo('why 1', 'Because:');
+  expect(JSON.stringify(api.messages)).not.toContain(CANARY);
   expect(await commandLines()).not.toContain(api.token);
   await end('SIGKILL');
   printed = '';

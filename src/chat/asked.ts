@@ -19,6 +19,10 @@ export interface Asked {
   readonly at: number;
   /** Null until it is carried out. */
   readonly answer: Answer | null;
+  /** Pieces of the answer that have been sent. Absent: none, or it has only one. */
+  readonly pieces?: number;
+  /** Handle of the button that was pressed instead of words being written. */
+  readonly pressed?: string;
 }
 
 const KEY = 'telegram/asked';
@@ -47,7 +51,7 @@ export class AskedList {
   }
 
   /** What is known of it by now: its answer, or the message that will become it. */
-  note(update: number, news: Partial<Pick<Asked, 'answer' | 'place'>>): Promise<void> {
+  note(update: number, news: Partial<Pick<Asked, 'answer' | 'place' | 'pieces'>>): Promise<void> {
     return this.#change((all) => all.map((asked) => (asked.update === update ? { ...asked, ...news } : asked)));
   }
 

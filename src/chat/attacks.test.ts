@@ -275,6 +275,8 @@ function harmless(call: FakeCall): void {
   const shown = formatted(call);
   if (!shown) return;
   expect(tappable(shown), shown.text).toEqual([]);
+  // A preview would fetch an address out of a log, and show its picture as ours.
+  if (call.params.text !== undefined) expect(call.params.link_preview_options).toEqual({ is_disabled: true });
   expect(shown.text.length).toBeLessThanOrEqual(4096);
   // biome-ignore lint: control characters are what must not be there
   expect(shown.text).not.toMatch(

@@ -2,7 +2,7 @@
 // changes something must be spelled out: a slip of the thumb gets a suggestion, never an act.
 
 import { GRAMMAR, type Command, type Grammar, SPLIT_WORDS } from './grammar.ts';
-import { leadingSpan, spanWord, takeSpans } from './spans.ts';
+import { leadingSpan, spanWord, takeSpans, trailingSpan } from './spans.ts';
 
 /** What was not understood, with the nearest thing that would be. */
 export interface Suggestion {
@@ -63,30 +63,49 @@ export function parseCommand(text: string): Command | Suggestion {
 
 /** `why` and `pause` take the rest of the line as it is. */
 function freeText(text: string): Command | Suggestion | null {
-  const match = /^\/?(why|explain|pause)(?:@\w+)?(?:[\s:_]+(.*))?$/is.exec(text);
-  if (!match) return null;
-  const verb = (match[1] as string).toLowerCase();
-  const rest = (match[2] ?? '').trim();
-  if (verb === 'pause') return pauseOf(rest);
-  return rest ? { name: 'why', subject: /^(?:incident\s+)?#?(\d{1,9})$/i.exec(rest)?.[1] ?? rest } : null;
+  const why = /^\/?(?:why|explain)(?:@\w+)?(?:[\s:_]+(.*))?$/is.exec(text);
+  const subject = why?.[1]?.trim();
+  if (subject) return { name: 'why', subject: /^(?:incident\s+)?#?(\d{1,9})$/i.exec(subject)?.[1] ?? subject };
+  if (why) return null;
+  const pause = /^(.*?)(?<!\p{L})(?:pause|freeze)(?:@\w+)?(?![\p{L}\p{N}'])[\s:_,]*(.*)$/isu.exec(text);
+  return pause && pauseOf(pause[1] as string, (pause[2] as string).trim());
 }
 
-/** `pause`, `pause 2h`, `pause for maintenance`, `pause for 2 hours because of the move`. */
-function pauseOf(rest: string): Command | Suggestion {
-  const span = leadingSpan(rest.replace(/^for\s+/i, ''));
-  const reason = span ? span.rest.replace(/^[\s:,]+/, '') : rest;
-  if (span?.ms === 0 || isOddAmount(reason)) return PAUSE_HOW_LONG;
+/**
+ * `pause`, `pause 2h`, `please pause for an hour because of the move`, `pause maintenance 2h`. Null when something else
+ * stands before the word: that may turn its meaning.
+ */
+function pauseOf(before: string, after: string): Command | Suggestion | null {
+  const { spans, rest: polite } = takeSpans(before);
+  if (words(polite.replaceAll('/', ' ')).some((word) => !FILLERS.has(word.toLowerCase()))) return null;
+  const span = leadingSpan(after.replace(/^for\s+/i, '')) ?? trailingSpan(after);
+  const reason = (span ? span.rest : after).replace(/^[\s:,]+|[\s:,;(-]+$/g, '');
+  const [ms, ...others] = [...spans, ...(span ? [span.ms] : [])];
+  if (ms === 0 || others.length > 0 || isOddAmount(reason) || (ms === undefined && namesAnEnd(reason)))
+    return PAUSE_HOW_LONG;
+  if (/^[?？]*$/.test(reason) && /[?？]$/.test(after)) return null;
   return {
     name: 'pause',
     reason: reason.replace(/^(for|because|:)\s+/i, ''),
-    forMs: span && Math.min(span.ms, LONGEST_MS),
+    forMs: ms === undefined ? null : Math.min(ms, LONGEST_MS),
   };
 }
+
+/** An end that we do not understand: a time of the day, a while, a span in the middle of a reason. */
+function namesAnEnd(reason: string): boolean {
+  return UNTIL.test(reason) || takeSpans(reason.replaceAll('-', ' ')).spans.length > 0;
+}
+
+const UNTIL = /^(?:un)?till?\b|^(?:for\s+)?(?:a\s+(?:bit|few|couple|while|moment|little)|some\s+time)\b/i;
 
 /** `5 apples`, `30`, `1h30`: how long, but not in words that we know. `2 of the workers` is how a reason begins. */
 function isOddAmount(text: string): boolean {
   const [, next] = /^(?:for\s+)?[-+]?\d\S*(?:\s+(\S+))?/i.exec(text) ?? [null, null];
   return next !== null && !(next !== undefined && FILLERS.has(next.toLowerCase()));
+}
+
+function words(text: string): readonly string[] {
+  return text.split(/[^\p{L}\p{N}#'.-]+/u).filter(Boolean);
 }
 
 function readWords(text: string): Read {
@@ -101,7 +120,8 @@ function readWords(text: string): Read {
   const { spans, rest } = takeSpans(flat);
   for (const word of rest.split(/[^\p{L}\p{N}#'.-]+/u)) {
     const bare = word.replace(/^[.'-]+|[.'-]+$/g, '');
-    const id = /^#?(\d{1,9})$/.exec(bare)?.[1];
+    // "-1" is no number of an incident.
+    const id = /^'?#?(\d{1,9})[.'-]*$/.exec(word)?.[1];
     if (id) ids.push(id);
     else if (bare) words.push(bare);
   }
@@ -165,10 +185,11 @@ function fill(grammar: Grammar, read: Read, unknown: readonly string[]): Command
       return { name, minutes };
     case 'report':
     case 'status':
-    case 'resume':
     case 'history':
     case 'help':
       return { name };
+    case 'resume':
+      return id || read.spans.length > 0 ? suggest(grammar, read, 'I resume at once or not at all.') : { name };
     case 'fix':
       return { name, id: id ?? null };
     case 'pull':
@@ -196,7 +217,8 @@ function fill(grammar: Grammar, read: Read, unknown: readonly string[]): Command
     case 'why':
       return id ? { name, subject: id } : suggest(grammar, read, 'Why what?');
     case 'pause':
-      return pauseOfWords(read);
+      // What is a pause has been read by now; here something stands before the word.
+      return suggest(grammar, read, 'Say it with "pause" first, please.');
   }
 }
 
@@ -231,12 +253,6 @@ function silenceOf(grammar: Grammar, read: Read): Command | Suggestion {
   if (forMs === 0 || more.length + others.length > 0 || (hours && span !== undefined))
     return suggest(grammar, { ...read, spans: [] }, 'I do not understand how long, so I have not done anything.');
   return { name: 'silence', id, forMs: Math.min(forMs, LONGEST_MS) };
-}
-
-/** A pause in other words than its own: "please pause 2h", "freeze". */
-function pauseOfWords({ ids, spans: [span, ...others] }: Read): Command | Suggestion {
-  if (ids.length + others.length > 0 || span === 0) return PAUSE_HOW_LONG;
-  return { name: 'pause', reason: '', forMs: span === undefined ? null : Math.min(span, LONGEST_MS) };
 }
 
 function suggest(grammar: Grammar, { ids, spans }: Read, because: string): Suggestion {

@@ -16,6 +16,15 @@ export interface ReplyDeps {
   /** The owner's chat. */
   readonly home: number;
   readonly signal: AbortSignal;
+  /** The operator's log: what went wrong without keeping the words from arriving. */
+  readonly failed: (message: string, error: unknown) => void;
+}
+
+/** How many pieces of an answer have been sent, over all attempts. */
+export interface Progress {
+  sent: number;
+  /** One more. Does not reject. */
+  add(): Promise<void>;
 }
 
 export interface Place {
@@ -34,8 +43,17 @@ const EXCERPT_ROOM = 3_000;
 /** A caption may have 1,024 characters. */
 const CAPTION_ROOM = 900;
 
-/** Sends the answer and returns the id of its last message. Rejects as grammY does. */
-export async function reply(api: Api, answer: Answer, place: Place, deps: ReplyDeps): Promise<number> {
+/**
+ * Sends the answer and returns the id of its last message. Rejects as grammY does; what `progress` counts by then is not
+ * sent again by the next attempt.
+ */
+export async function reply(
+  api: Api,
+  answer: Answer,
+  place: Place,
+  deps: ReplyDeps,
+  progress: Progress = notKept(),
+): Promise<number> {
   const clean = (text: string) => withoutToken(text, deps.access.token);
   const text = clean(answer.lines.join('\n'));
   const excerpt = answer.excerpt && clean(answer.excerpt);
@@ -44,17 +62,18 @@ export async function reply(api: Api, answer: Answer, place: Place, deps: ReplyD
   if (rest) return sendFile(api, pieces[0] ?? '', text, answer, place, deps);
   let last = 0;
   for (const [index, piece] of pieces.entries()) {
+    if (index < progress.sent) continue;
     const final = index === pieces.length - 1;
     const part = telegramText({ body: piece, ...(final && { excerpt }) });
-    last = await say(
-      api,
-      part,
-      index === 0 ? place : { chat: place.chat, key: place.key },
-      final ? answer : null,
-      deps,
-    );
+    const spot = index === 0 ? place : { chat: place.chat, key: place.key };
+    last = await say(api, part, spot, final ? answer : null, deps);
+    if (!final) await progress.add();
   }
   return last;
+}
+
+function notKept(): Progress {
+  return { sent: 0, add: async () => {} };
 }
 
 async function say(
@@ -129,25 +148,23 @@ async function noted(
   message: number,
   { chat }: Place,
   handle: string | null,
-  { memory, home }: ReplyDeps,
+  { memory, home, failed }: ReplyDeps,
 ): Promise<void> {
-  const ignored = () => {
-    // Every note is for itself: one that fails does not keep the others from being written.
-  };
-  await memory.answered({ chat, message }).catch(ignored);
-  if (chat === home) await memory.heard(message).catch(ignored);
-  if (handle) await memory.bind(handle, message).catch(ignored);
+  // Every note is for itself: one that fails does not keep the others from being written.
+  const said = (error: unknown) => failed('an answer was sent and could not be noted', error);
+  await memory.answered({ chat, message }).catch(said);
+  if (chat === home) await memory.heard(message).catch(said);
+  if (handle) await memory.bind(handle, message).catch(said);
 }
 
-async function handleOf(answer: Answer, place: Place, { memory }: ReplyDeps): Promise<string | null> {
+/** Null when there are no buttons, or none can be: one stands for a record, and without a store there is none. */
+async function handleOf(answer: Answer, place: Place, { memory, failed }: ReplyDeps): Promise<string | null> {
   if (!answer.about || !answer.buttons?.length) return null;
   const { incident, plan } = answer.about;
-  return memory.issue({
-    key: place.key,
-    chat: place.chat,
-    incident,
-    plan,
-    actions: actionsOf(answer),
+  const card = { key: place.key, chat: place.chat, incident, plan, actions: actionsOf(answer) };
+  return memory.issue(card).catch((error: unknown) => {
+    failed('an answer goes without its buttons: they could not be stored', error);
+    return null;
   });
 }
 

@@ -4,14 +4,14 @@
 import type { Api } from 'grammy';
 import type { TelegramConfig } from '../config/contract.ts';
 import type { Clock } from '../core/clock.ts';
-import { oneLine } from '../core/visible.ts';
 import { failureOf } from '../notifiers/shared/telegram-client.ts';
 import type { Operations } from '../operations.ts';
 import type { Store } from '../store/contract.ts';
 import { AskedList, type Asked } from './asked.ts';
 import { answer, changesSomething, type Answer } from './commands.ts';
+import { Deliveries } from './deliveries.ts';
+import { interrupted, notStored } from './interrupted.ts';
 import { createTelegramMemory, type TelegramMemory } from './memory.ts';
-import { reply, type Place } from './reply.ts';
 
 export interface TelegramChatDeps {
   readonly config: TelegramConfig;
@@ -25,18 +25,13 @@ export interface TelegramChatDeps {
 
 /** What takes longer goes on in the background, and the person is told so. */
 const PATIENCE_MS = 2_500;
-/** Questions older than this are not answered any more. */
-export const FORGOTTEN_MS = 3_600_000;
-/** An answer that comes later than this quotes its question. */
-const LATE_MS = 60_000;
-const BACK_OFF_MS = 1_000;
-const BACK_OFF_MOST_MS = 60_000;
 
 export class Session {
   readonly deps: TelegramChatDeps;
   readonly signal: AbortSignal;
   readonly memory: TelegramMemory;
   readonly asked: AskedList;
+  readonly #deliveries: Deliveries;
   readonly #background = new Set<Promise<void>>();
 
   constructor(deps: TelegramChatDeps, signal: AbortSignal) {
@@ -44,6 +39,13 @@ export class Session {
     this.signal = signal;
     this.memory = createTelegramMemory(deps.store, deps.clock);
     this.asked = new AskedList(deps.store);
+    const { config, clock, log } = deps;
+    const { memory, asked } = this;
+    this.#deliveries = new Deliveries({
+      ...{ config, clock, log, signal, memory, asked },
+      failed: (message, error) => this.failed(message, error),
+      inBackground: (work) => this.inBackground(work),
+    });
   }
 
   /** Resolves when nothing is under way in the background. */
@@ -66,20 +68,30 @@ export class Session {
   /** The same when there is nothing to carry out, only to say. */
   async say(asked: Omit<Asked, 'answer'>, answer: Answer, api: Api): Promise<void> {
     const fresh = { ...asked, answer };
-    const unstored = async () => void (await this.#reply(api, answer, asked.place));
-    if (await this.#isNew(fresh, unstored)) await this.#deliver(fresh, api);
+    const unstored = async () => void (await this.#deliveries.send(api, answer, asked.place));
+    if (await this.#isNew(fresh, unstored)) await this.#deliveries.deliver(fresh, api);
   }
 
-  /** What a former process took in and did not live to answer. */
-  async resume(api: Api): Promise<void> {
+  /** What a former process took in and did not live to answer; `pressed` answers for presses on buttons. */
+  async resume(api: Api, pressed: (asked: Asked, handle: string) => Promise<Answer>): Promise<void> {
     const left = await this.asked.all();
     // A death right after it was stored: the server sends it again, and by then the list may not know it any more.
     for (const { update } of left) await this.memory.takeUpdate(update);
     for (const asked of left)
-      if (this.#isForgotten(asked)) await this.asked.done(asked.update);
-      else if (asked.answer) await this.#deliver(asked, api);
-      else if (changesSomething(asked.command.name)) await this.#answerWith(interrupted(asked), asked, api);
+      if (this.#deliveries.isForgotten(asked)) await this.asked.done(asked.update);
+      else if (asked.answer) await this.#deliveries.deliver(asked, api);
+      else if (asked.pressed !== undefined) await this.answerWith(await pressed(asked, asked.pressed), asked, api);
+      else if (changesSomething(asked.command.name))
+        await this.answerWith(await interrupted(asked, this.deps.operations), asked, api);
       else await this.#carryOut(asked, api);
+  }
+
+  /** Stores what is about to be carried out; false for what was taken in before. Rejects when it cannot be stored. */
+  async takeIn(asked: Asked): Promise<boolean> {
+    if ((await this.asked.knows(asked.update)) || (await this.memory.wasTaken(asked.update))) return false;
+    await this.asked.add(asked);
+    await this.memory.takeUpdate(asked.update);
+    return true;
   }
 
   /**
@@ -88,10 +100,7 @@ export class Session {
    */
   async #isNew(asked: Asked, unstored: (why: unknown) => Promise<void>): Promise<boolean> {
     try {
-      if ((await this.asked.knows(asked.update)) || (await this.memory.wasTaken(asked.update))) return false;
-      await this.asked.add(asked);
-      await this.memory.takeUpdate(asked.update);
-      return true;
+      return await this.takeIn(asked);
     } catch (error) {
       this.failed('a command could not be stored', error);
       await unstored(error);
@@ -107,7 +116,7 @@ export class Session {
       await this.asked.done(asked.update).catch(() => {
         // It was most likely not added either.
       });
-      return void (await this.#reply(api, notStored(asked, why), place));
+      return void (await this.#deliveries.send(api, { lines: notStored(asked.text, why) }, place));
     }
     this.inBackground(async () => {
       const options = { now: clock.now(), signal: this.signal };
@@ -116,7 +125,7 @@ export class Session {
       );
       // A button needs a record to stand for something.
       const { buttons: _, ...words } = said;
-      await this.#reply(api, words, place);
+      await this.#deliveries.send(api, words, place);
     });
   }
 
@@ -129,55 +138,30 @@ export class Session {
       this.#broken(error),
     );
     const soon = await this.withinPatience(work);
-    if (soon) return this.#answerWith(soon, asked, api);
+    if (soon) return this.answerWith(soon, asked, api);
     const words = { lines: ['⏳ Working on it…'] };
-    const waiting = await this.#reply(api, words, { chat: place.chat, key: `${place.key}:wait` });
+    const waiting = await this.#deliveries.send(api, words, { chat: place.chat, key: `${place.key}:wait` });
     const there = waiting === null ? asked : { ...asked, place: { ...place, instead: waiting } };
-    if (waiting !== null) await this.asked.note(asked.update, { place: there.place });
-    this.inBackground(async () => this.#answerWith(await work, there, api));
+    if (waiting !== null) await this.#note(asked.update, { place: there.place });
+    this.inBackground(async () => this.answerWith(await work, there, api));
   }
 
-  async #answerWith(said: Answer, asked: Asked, api: Api): Promise<void> {
+  /** What was taken in is answered, and done with once that has arrived. */
+  async answerWith(said: Answer, asked: Asked, api: Api): Promise<void> {
     // What was cut short because we stop is no answer: the next start says that it was interrupted.
     if (this.signal.aborted) return;
-    await this.asked.note(asked.update, { answer: said });
-    await this.#deliver({ ...asked, answer: said }, api);
+    await this.#note(asked.update, { answer: said });
+    await this.#deliveries.deliver({ ...asked, answer: said }, api);
   }
 
-  /** The first attempt is waited for, so that answers come in order; others do not hold up what is asked next. */
-  async #deliver(asked: Asked, api: Api): Promise<void> {
-    const wait = await this.#attempt(asked, api, 0);
-    if (wait === null) return;
-    this.inBackground(async () => {
-      let pause: number | null = wait;
-      for (let failures = 1; pause !== null && !this.signal.aborted; failures++) {
-        await this.deps.clock.sleep(pause, this.signal);
-        if (!this.signal.aborted) pause = await this.#attempt(asked, api, failures);
-      }
-    });
+  /** What cannot be written down is told all the same. */
+  #note(update: number, news: Parameters<AskedList['note']>[1]): Promise<void> {
+    return this.asked.note(update, news).catch((error: unknown) => this.failed('an answer could not be stored', error));
   }
 
-  /** Null when it is over, for good or ill; else how long to wait before the next attempt. */
-  async #attempt(asked: Asked, api: Api, failures: number): Promise<number | null> {
-    const { answer: said, place, question } = asked;
-    const late = this.deps.clock.now() - asked.at > LATE_MS;
-    try {
-      if (said && !this.#isForgotten(asked))
-        await reply(api, said, late ? { to: question, ...place } : place, this.#replyDeps());
-    } catch (error) {
-      this.failed('an answer could not be sent', error);
-      const { kind, code, retryAfterMs } = failureOf(error, this.deps.config.token);
-      // Refused for good: the same words would be refused again.
-      if (kind === 'silent' || code === 429 || code >= 500 || [401, 403, 404].includes(code))
-        return retryAfterMs ?? Math.min(BACK_OFF_MOST_MS, BACK_OFF_MS * 2 ** failures);
-    }
-    await this.asked.done(asked.update);
-    return null;
-  }
-
-  /** A question of long ago is asked again by whoever still wants to know; what was done is always told. */
-  #isForgotten({ command, at }: Asked): boolean {
-    return !changesSomething(command.name) && this.deps.clock.now() - at > FORGOTTEN_MS;
+  /** Needs no answer any more. */
+  async done(update: number): Promise<void> {
+    await this.asked.done(update).catch((error: unknown) => this.failed('an answer could not be crossed off', error));
   }
 
   #broken(error: unknown): Answer {
@@ -185,20 +169,6 @@ export class Session {
     return {
       lines: ['❌ That did not work: my memory (the store) cannot be reached just now. Try again in a minute.'],
     };
-  }
-
-  /** Sends words and returns the id of their message; null when that was not possible, which is logged. */
-  async #reply(api: Api, said: Answer, place: Place): Promise<number | null> {
-    try {
-      return await reply(api, said, place, this.#replyDeps());
-    } catch (error) {
-      this.failed('an answer could not be sent', error);
-      return null;
-    }
-  }
-
-  #replyDeps() {
-    return { access: this.deps.config, home: this.deps.config.chat, memory: this.memory, signal: this.signal };
   }
 
   /** The result if it comes soon, else null. */
@@ -223,25 +193,6 @@ export class Session {
     const store = error instanceof Error && error.name === 'StoreError' ? error.message : null;
     this.deps.log(message, { error: store ?? failureOf(error, this.deps.config.token).description });
   }
-}
-
-function notStored({ text }: Asked, why: unknown): Answer {
-  const reason = why instanceof Error && why.name === 'StoreError' ? oneLine(why.message, 200) : 'it gives no reason';
-  return {
-    lines: [
-      `❌ Nothing was done about "${text}": my memory (the store) cannot be written just now (${reason}).`,
-      'See to that, and send it again. What only shows something still works.',
-    ],
-  };
-}
-
-function interrupted({ text }: Asked): Answer {
-  return {
-    lines: [
-      `⚠️ I was interrupted at "${text}": it may be done, or not.`,
-      'Look first ("incidents", "history", "status"), and send it again if you still want it.',
-    ],
-  };
 }
 
 /** How the store remembers who did it. */

@@ -30,6 +30,14 @@ const dataOf = (message: FakeMessage, label: string) =>
   message.buttons.flat().find((b) => b.text === label)?.callback_data as string;
 const labels = (message: FakeMessage) => message.buttons.flat().map((b) => b.text);
 
+/** What a process leaves that was killed right after it took the press in. */
+function interruptedPress(name: 'approve' | 'rollback', card: FakeMessage, at: number): Asked {
+  const place = { chat: OWNER, key: 'pressed:1', to: card.messageId };
+  const pressed = dataOf(card, 'Approve').slice(2);
+  const about = { command: { name, id: '1' }, text: `${name} 1`, question: card.messageId };
+  return { update: 900_020, user: OWNER, ...about, place, at, answer: null, pressed };
+}
+
 describe('a decision by button', () => {
   it('approves the exact plan, answers the tap, and the card says who decided and how it ended', async () => {
     await begin();
@@ -136,6 +144,113 @@ describe('a decision by button', () => {
     ] as const)
       expect(await press(message, 'Approve', { data })).toBe('This button is not valid.');
     expect(await rig.store.approval('1-1')).toBeNull();
+  });
+
+  it('that came too late for a pop-up is answered in words', async () => {
+    await begin();
+    await rig.breaks();
+    const asked = await askingCard();
+    const approve = dataOf(asked, 'Approve');
+    await rig.end();
+    const made = rig.api.press(asked, 'Deny');
+    rig.clock.jump(2 * MINUTE);
+    await rig.begin();
+    await rig.answered(1);
+    expect(made.answers).toEqual([]);
+    expect(rig.texts().at(-1)).toContain('✅ Denied: install wordtrim');
+    await rig.end();
+    const again = rig.api.press(asked, 'Approve', { data: approve });
+    rig.clock.jump(13 * HOUR);
+    await rig.begin();
+    await rig.answered(2);
+    expect(again.answers).toEqual([]);
+    expect(rig.texts().at(-1)).toContain('❌ Already decided: deny by user 1001.');
+    expect(await rig.store.approval('1-1')).toMatchObject({ verdict: 'denied' });
+  });
+
+  it('that a crash interrupted before it was stored is made after it, once, and told', async () => {
+    await begin();
+    const { id } = await rig.breaks();
+    const asked = await askingCard();
+    await rig.end();
+    await rig.store.setValue('telegram/asked', [interruptedPress('approve', asked, rig.clock.now())]);
+    await rig.begin();
+    await rig.answered(1);
+    const told = rig.texts().find((text) => text.includes('I was interrupted at "approve 1"'));
+    expect(told).toContain('✅ Approved: install wordtrim 1.2.0');
+    expect(told).toContain('#1 now: ');
+    await rig.reaches(id, 'resolved');
+    await rig.delivered();
+    expect(labels(asked)).toEqual(['Details']);
+    expect(await rig.store.ledger({})).toHaveLength(1);
+  });
+
+  it('that was interrupted long ago is not made any more, and the card can be pressed again', async () => {
+    await begin();
+    await rig.breaks();
+    const asked = await askingCard();
+    await rig.end();
+    const row = interruptedPress('approve', asked, rig.clock.now() - 6 * MINUTE);
+    await rig.store.setValue('telegram/asked', [row]);
+    await rig.begin();
+    await rig.answered(1);
+    expect(rig.texts().at(-1)).toMatch(/I was interrupted at "approve 1".*\n.*#1 now: waits for you/);
+    expect(await rig.store.approval('1-1')).toBeNull();
+    expect(await press(asked, 'Approve')).toContain('✅ Approved');
+  });
+
+  it('to roll back that a stop interrupts is told after the start, and is not begun again', async () => {
+    await begin();
+    const { id } = await rig.breaks();
+    await press(await askingCard(), 'Approve');
+    await rig.reaches(id, 'resolved');
+    await rig.delivered();
+    const result = rig.api.sent().find((m) => m.text.includes(': fixed')) as FakeMessage;
+    let begun = 0;
+    let goOn = () => {};
+    const stopped = new Promise<void>((resolve) => (goOn = resolve));
+    rig.script.hands = async (plan, verb) => {
+      if (verb === 'undo') begun++;
+      await stopped;
+      return rig.scripted(plan, verb);
+    };
+    await press(result, 'Roll back');
+    await rig.api.until(() => labels(result).includes('Yes, roll back'));
+    expect(await press(result, 'Yes, roll back', { takes: true })).toBe('⏳ Working on it…');
+    const ended = rig.end();
+    goOn();
+    await ended;
+    const before = rig.answers.length;
+    await rig.begin();
+    await rig.answered(before + 1);
+    expect(rig.texts().find((text) => text.includes('I was interrupted at "rollback 1"'))).toContain('#1 now: ');
+    await rig.reaches(id, 'needs-human');
+    expect(begun).toBe(1);
+  });
+
+  it('is answered honestly when nothing can be written, whatever was pressed', async () => {
+    await begin();
+    await rig.breaks();
+    const asked = await askingCard();
+    await rig.end();
+    const { setValue, swapValue } = rig.store;
+    const full = () => Promise.reject(new StoreError('full', 'the disk is full'));
+    Object.assign(rig.store, { setValue: full, swapValue: full });
+    await rig.begin();
+    for (const label of ['Approve', 'Deny', 'Silence 2 h'])
+      expect(await press(asked, label)).toMatch(
+        /❌ Nothing was done: my memory .* cannot be written \(the disk is full\)/,
+      );
+    await press(asked, 'Details');
+    await rig.api.until(() => rig.texts().at(-1)?.includes('Plan for #1') ?? false);
+    const noted = 'an answer was sent and could not be noted {"error":"the disk is full"}';
+    await vi.waitUntil(() => rig.said.includes(noted), { timeout: 30_000 });
+    await rig.end();
+    Object.assign(rig.store, { setValue, swapValue });
+    await rig.begin();
+    expect(await rig.store.approval('1-1')).toBeNull();
+    expect((await rig.store.incident('1'))?.state.name).toBe('awaiting-approval');
+    expect(await press(asked, 'Approve')).toContain('✅ Approved');
   });
 
   it('gives a stranger who presses nothing at all', async () => {
@@ -436,6 +551,52 @@ describe('an answer', () => {
     rig.api.push({ message }, 900_010);
     await ask('help');
     expect(await rig.store.value('pause')).toBeNull();
+  });
+
+  const inPieces = (at: number): Asked => ({
+    ...asked(900_030, { name: 'pull', service: null }, at),
+    answer: { lines: ['first', 'second', 'third'].map((word) => `${word} ${'x '.repeat(1_700)}`) },
+  });
+  const firstWords = () => rig.texts().map((text) => text.split(' ')[0]);
+
+  it('in several pieces goes on behind the piece that was sent, after a refusal', async () => {
+    await begin();
+    await rig.end();
+    await rig.store.setValue('telegram/asked', [inPieces(rig.clock.now())]);
+    let sends = 0;
+    rig.api.fault = (call) =>
+      call.method === 'sendMessage' && ++sends === 2 ? { kind: 'status', status: 429, retryAfter: 30 } : undefined;
+    await rig.begin();
+    await rig.answered(3);
+    expect(firstWords()).toEqual(['first', 'second', 'third']);
+    expect(sends).toBe(4);
+  });
+
+  it('in several pieces goes on behind the piece that was sent, after a restart', async () => {
+    await begin();
+    await rig.end();
+    await rig.store.setValue('telegram/asked', [inPieces(rig.clock.now())]);
+    let sends = 0;
+    rig.api.fault = (call) => (call.method === 'sendMessage' && ++sends > 2 ? { kind: 'hang' } : undefined);
+    await rig.begin();
+    await rig.api.until(() => sends === 3);
+    await rig.end();
+    rig.api.fault = () => undefined;
+    await rig.begin();
+    await rig.answered(3);
+    expect(firstWords()).toEqual(['first', 'second', 'third']);
+  });
+
+  it('that cannot be sent for a day is given up, and that is logged', async () => {
+    await begin();
+    rig.api.fault = failing({ kind: 'status', status: 429, retryAfter: 3_600 });
+    rig.api.say('pause for dinner');
+    await vi.waitUntil(() => rig.said.some((line) => line.includes('could not be sent')), { timeout: 30_000 });
+    rig.clock.jump(25 * HOUR);
+    await rig.answered(0);
+    expect(rig.said.join('\n')).toContain('an answer was given up');
+    expect(await rig.store.value('telegram/asked')).toEqual([]);
+    expect(rig.api.sent()).toEqual([]);
   });
 
   it('takes the place of the message that said to wait, and comes by itself when that was deleted', async () => {

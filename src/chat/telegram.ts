@@ -10,7 +10,8 @@ import { changesSomething, GRAMMAR, parseCommand, type Answer } from './commands
 import { poll } from './poll.ts';
 import { Presses } from './presses.ts';
 import { capital } from './render-parts.ts';
-import { FORGOTTEN_MS, Session, type TelegramChatDeps } from './session.ts';
+import { FORGOTTEN_MS } from './deliveries.ts';
+import { Session, type TelegramChatDeps } from './session.ts';
 
 export type { TelegramChatDeps } from './session.ts';
 
@@ -67,7 +68,8 @@ class Conversation {
 
   /** The Bot API can be reached, for the first time or again. */
   async connected({ api }: Bot): Promise<void> {
-    if (!this.#resumed) this.#s.inBackground(() => this.#s.resume(api));
+    if (!this.#resumed)
+      this.#s.inBackground(() => this.#s.resume(api, (asked, handle) => this.#presses.resume(asked, handle, api)));
     this.#resumed = true;
     if (!this.#menuSet) await this.#setMenu(api);
   }
@@ -101,7 +103,8 @@ class Conversation {
       await this.#s.memory
         .heard(message.message_id)
         .catch((error: unknown) => this.#s.failed('a message could not be noted', error));
-    if (message.text === undefined) return;
+    // Without a moment nobody knows what it was meant for.
+    if (typeof message.text !== 'string' || !Number.isInteger(message.date)) return;
     const text = addressed(message.text, botName);
     if (text === null) return;
     const command = parseCommand(text);
@@ -127,7 +130,15 @@ class Conversation {
   async #speaker(message: Message): Promise<number | null> {
     const { from, chat } = message;
     // Channels, anonymous admins, bots, forwards and inline bots speak for nobody.
-    if (!from || from.is_bot || message.sender_chat || message.via_bot || message.forward_origin) return null;
+    if (
+      !from ||
+      !Number.isInteger(from.id) ||
+      from.is_bot ||
+      message.sender_chat ||
+      message.via_bot ||
+      message.forward_origin
+    )
+      return null;
     if (this.#s.mayUse(from.id, chat.id)) return from.id;
     if (!this.#s.deps.config.allowedUsers.includes(from.id)) await this.#reportStranger(from.id, from.first_name);
     return null;

@@ -46,11 +46,13 @@ async function askForTelegram(prompter: Prompter, proposal: Answers, asking: Ask
   const bot = await findBot(prompter, asking, apiRoot);
   const access = { token: bot.token, apiRoot };
   const code = newCode();
-  prompter.say(`Open ${startLink(bot.name, code)} and press Start, or send ${code} to @${bot.name}.`);
+  prompter.say(
+    `Open ${startLink(bot.name, code)} and press Start, or send ${code} to @${bot.name}. For a group: add the bot to it and send "/start@${bot.name} ${code}" there.`,
+  );
   const signal = AbortSignal.any([asking.signal, AbortSignal.timeout(OWNER_MS)]);
   const owner = await prompter.waiting(
     'Waiting for your message',
-    waitForOwner(access, { code, clock: asking.clock, signal }),
+    waitForOwner(access, { code, clock: asking.clock, signal, heard: (sentence) => prompter.say(sentence) }),
   );
   if (!owner.ok) {
     prompter.say(`${owner.problem} Going on without Telegram; \`selfheal init --force\` tries again.`);

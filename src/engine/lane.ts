@@ -32,6 +32,8 @@ const PACE_MS = 1_000;
 /** A storm's digest begins anew this long after its last edit. */
 const DIGEST_LIFE_MS = 600_000;
 const BACK_OFF_MS = 1_000;
+/** What comes within this time is looked at together: each look reads all that waits. */
+const GATHER_MS = 200;
 const IDLE_MS = 5_000;
 const BATCH = 1_000;
 
@@ -255,12 +257,14 @@ export class Lane {
   async #rest(ms: number, signal: AbortSignal): Promise<void> {
     const woken = this.#woken;
     this.#woken = false;
-    if (ms <= 0 || woken || signal.aborted) return;
+    if (ms <= 0 || signal.aborted) return;
     const nap = new AbortController();
     const end = () => nap.abort();
     signal.addEventListener('abort', end, { once: true });
     this.#wake = end;
-    await this.#d.clock.sleep(ms, nap.signal);
+    if (!woken) await this.#d.clock.sleep(ms, nap.signal);
+    if (woken || this.#woken) await this.#d.clock.sleep(Math.min(ms, GATHER_MS), signal);
+    this.#woken = false;
     this.#wake = () => {};
     signal.removeEventListener('abort', end);
   }

@@ -168,6 +168,18 @@ async function settled(): Promise<void> {
   }
 }
 
+/**
+ * The channel is away for this long. Resolves when a whole attempt was made after it: the one that was under way when
+ * time passed chose its words before, and may have been about to knock.
+ */
+async function away(ms: number): Promise<void> {
+  const tries = async () => Math.max(...(await store.outbox({})).map((row) => row.tries));
+  await eventually(async () => (await tries()) > 0);
+  clock.jump(ms);
+  const before = await tries();
+  await eventually(async () => (await tries()) >= before + 2);
+}
+
 async function heal(incident: Incident): Promise<Incident> {
   const plan = aPlan(incident, { decision: { verdict: 'run', autonomy: 'auto', reason: 'auto' } });
   await store.savePlan(plan);
@@ -274,8 +286,7 @@ describe('telling', () => {
     }
     await taken('30');
     clock.thaw();
-    await eventually(async () => (await store.outbox({})).some((row) => row.tries > 0));
-    clock.jump(3 * 24 * HOUR);
+    await away(3 * 24 * HOUR);
     clock.freeze();
     const late = await put(anIncident({ id: '99', severity: 'high' }));
     const plan = aPlan(late);
@@ -300,8 +311,7 @@ describe('telling', () => {
     for (let i = 1; i <= 8; i++) await put(anIncident({ id: String(i) }));
     await taken('8');
     clock.thaw();
-    await eventually(async () => (await store.outbox({})).some((row) => row.tries > 0));
-    clock.jump(3 * 24 * HOUR);
+    await away(3 * 24 * HOUR);
     await api.up();
     await api.until(() => api.sent().length > 0);
     expect(texts()[0]).toContain('could not reach you for 3 days');
@@ -375,6 +385,40 @@ describe('telling', () => {
     await settled();
     expect(texts()[1]).toContain('needs you');
     expect(texts()).toHaveLength(2);
+  });
+
+  it('looks at the outbox once for much that happens in a moment', async () => {
+    let looks = 0;
+    const dueOutbox: Store['dueOutbox'] = (...query) => (looks++, store.dueOutbox(...query));
+    await begin({}, [], { ...store, dueOutbox });
+    await eventually(() => looks > 0);
+    clock.freeze();
+    const before = looks;
+    for (let i = 1; i <= 30; i++) {
+      await put(anIncident({ id: String(i) }));
+      await taken(String(i));
+    }
+    expect(looks - before).toBeLessThanOrEqual(2);
+    clock.thaw();
+    await api.until(() => texts().some((text) => text.includes('30 messages')));
+  });
+
+  it('does not look up after a restart what has not changed since it was told', async () => {
+    await begin();
+    for (let i = 1; i <= 20; i++) await put(anIncident({ id: String(i), severity: 'low' }));
+    await put(anIncident({ id: '21', severity: 'low', count: 2 }));
+    await taken('21');
+    await end();
+    await store.saveIncident({ ...((await store.incident('21')) as Incident), count: 9, revision: 2 });
+    const read: string[] = [];
+    const incident: Store['incident'] = (id) => (read.push(id), store.incident(id));
+    await begin({}, [], { ...store, incident });
+    const swept = async () => ((await store.value<number>('telling/alive')) ?? 0) >= clock.now() - MINUTE;
+    await eventually(swept);
+    clock.jump(5 * MINUTE);
+    await eventually(() => read.length > 0);
+    await eventually(swept);
+    expect([...new Set(read)]).toEqual(['21']);
   });
 
   it('does not send again what arrived while the answer was cut', async () => {

@@ -158,7 +158,7 @@ class StoredTelling implements Telling {
     const told = await this.#toldOf(incident.id);
     if (told && told.revision > incident.revision) return;
     if (!isChange(told, incident)) {
-      this.#counted(incident.id);
+      if (told?.count !== incident.count) this.#counted(incident.id);
       return;
     }
     const { drafts, told: next } = newsOf(told, await this.#facts(incident), this.#d.config);
@@ -265,6 +265,7 @@ class StoredTelling implements Telling {
         if (now - count.at > COUNT_SELDOM_MS) this.#counts.delete(id);
         continue;
       }
+      if (now - count.at < COUNT_EVERY_MS) continue;
       const incident = await this.#d.store.incident(id);
       const told = await this.#toldOf(id);
       if (!incident || !told || now - count.at < countPause(incident)) continue;

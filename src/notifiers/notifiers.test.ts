@@ -12,6 +12,7 @@ import { systemClock } from '../host/clock.ts';
 import { FakeTelegram } from '../testing/telegram.ts';
 import { parseHtml, tappable } from '../testing/telegram-entities.ts';
 import type { Delivery, Notifier } from './contract.ts';
+import type { TelegramMemory } from './telegram.ts';
 import { createConsoleNotifier, createTelegramNotifier, createWebhookNotifier, notifierNames } from './index.ts';
 import { splitText, telegramText } from './shared/telegram-html.ts';
 
@@ -229,6 +230,28 @@ describe('telegram', () => {
     api.migrated.clear();
     api.fault = () => ({ kind: 'status', status: 401 });
     expect(await send()).toMatchObject({ kind: 'retry', afterMs: 300_000 });
+  });
+
+  it('lets what is critical be heard when the search for it has found another message of ours in its place', async () => {
+    const memory = { answers: async () => [], newest: async () => 1000 } as unknown as TelegramMemory;
+    const access = { token: new Secret(api.token), allowedUsers: [1001], chat: 1001, apiRoot: api.url };
+    const notifier = createTelegramNotifier(access, memory);
+    const critical = note({ severity: 'critical', title: '🚨 #1 agent · disk_full' });
+    const look = (notification: Notification) =>
+      notifier.send(notification, { replaces: null, signal, doubtful: { after: '1000' } });
+    // An answer that a crash kept from being noted stands where the search begins.
+    const other = await notifier.send(note({ title: 'Health Check Results' }), { replaces: null, signal });
+    let deletions = 0;
+    api.fault = (call) =>
+      call.method === 'deleteMessage' && deletions++ === 0 ? { kind: 'status', status: 502 } : undefined;
+    expect(await look(critical)).toMatchObject({ kind: 'retry', doubtful: true });
+    const told = await look(critical);
+    expect(other).not.toEqual(told);
+    expect(api.sent().map((m) => m.text.split('\n')[0])).toEqual(['🚨 #1 agent · disk_full']);
+    expect(api.callsOf('sendMessage')).toHaveLength(2);
+    // Once it was heard it is found, and not said again.
+    expect(await look(critical)).toEqual(told);
+    expect(api.callsOf('sendMessage')).toHaveLength(2);
   });
 
   it('finds a message that had arrived although its answer was lost', async () => {

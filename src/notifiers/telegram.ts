@@ -50,6 +50,8 @@ interface Content {
   readonly keyboard: InlineKeyboard | undefined;
   readonly handle: string | null;
   readonly silent: boolean;
+  /** It must be heard: an edit, which makes no sound, does not do. */
+  readonly rings: boolean;
 }
 
 class TelegramNotifier implements Notifier {
@@ -58,6 +60,8 @@ class TelegramNotifier implements Notifier {
   readonly #config: TelegramConfig;
   readonly #memory: TelegramMemory | null;
   readonly #api: Api;
+  /** Messages that a search has turned into one that must be heard, and that could not be deleted yet. */
+  readonly #unheard = new Set<number>();
 
   constructor(config: TelegramConfig, memory: TelegramMemory | null) {
     this.#config = config;
@@ -77,7 +81,8 @@ class TelegramNotifier implements Notifier {
     const content = await this.#content(notification);
     if (replaces !== null) {
       const edited = await this.#edit(Number(replaces), content, signal);
-      return edited === 'gone' ? this.#gone(notification, content, signal) : edited;
+      if (edited === 'gone') return this.#gone(notification, content, signal);
+      return edited === 'same' ? this.#sent(Number(replaces), content) : edited;
     }
     const found = doubtful?.after ? await this.#look(Number(doubtful.after), content, signal) : null;
     return found ?? this.#send(content, signal);
@@ -99,6 +104,7 @@ class TelegramNotifier implements Notifier {
               handle,
             ),
       silent: notification.silent ?? false,
+      rings: notification.severity === 'critical' && !notification.silent,
     };
   }
 
@@ -124,8 +130,13 @@ class TelegramNotifier implements Notifier {
     }
   }
 
-  /** `gone`: there is no such message (any more). */
-  async #edit(message: number, content: Content, signal: AbortSignal, formatted = true): Promise<Delivery | 'gone'> {
+  /** `gone`: there is no such message (any more). `same`: it says this already. */
+  async #edit(
+    message: number,
+    content: Content,
+    signal: AbortSignal,
+    formatted = true,
+  ): Promise<Delivery | 'gone' | 'same'> {
     try {
       await this.#api.editMessageText(
         this.#config.chat,
@@ -138,7 +149,7 @@ class TelegramNotifier implements Notifier {
     } catch (error) {
       const failure = failureOf(error, this.#config.token);
       if (formatted && isParseError(failure)) return this.#edit(message, content, signal, false);
-      if (/message is not modified/i.test(failure.description)) return this.#sent(message, content);
+      if (/message is not modified/i.test(failure.description)) return 'same';
       if (/message to edit not found|message can't be edited|MESSAGE_ID_INVALID/i.test(failure.description))
         return 'gone';
       return deliveryOf(failure);
@@ -162,9 +173,25 @@ class TelegramNotifier implements Notifier {
       if (answers.has(id)) continue;
       const edited = await this.#edit(id, content, signal);
       if (edited === 'gone') misses++;
+      else if (content.rings && (edited === 'same' ? this.#unheard.has(id) : edited.kind === 'sent'))
+        return this.#sayAloud(id, content, signal);
+      else if (edited === 'same') return this.#sent(id, content);
       else if (edited.kind !== 'rejected') return edited.kind === 'retry' ? { ...edited, doubtful: true } : edited;
     }
     return null;
+  }
+
+  /** What stood there said something else, so nobody has heard this: it goes, and a message of its own comes. */
+  async #sayAloud(message: number, content: Content, signal: AbortSignal): Promise<Delivery> {
+    this.#unheard.add(message);
+    try {
+      await this.#api.deleteMessage(this.#config.chat, message, bridged(signal));
+    } catch (error) {
+      const delivery = deliveryOf(failureOf(error, this.#config.token));
+      if (delivery.kind === 'retry') return { ...delivery, doubtful: true };
+    }
+    this.#unheard.delete(message);
+    return this.#send(content, signal);
   }
 
   async #sent(message: number, { handle }: Content): Promise<Delivery> {

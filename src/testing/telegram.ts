@@ -38,6 +38,7 @@ export interface FakeCall {
 export type FakeFault =
   | { readonly kind: 'status'; readonly status: number; readonly retryAfter?: number; readonly description?: string }
   | { readonly kind: 'html'; readonly status: number }
+  | { readonly kind: 'body'; readonly status: number; readonly body: string }
   | { readonly kind: 'redirect'; readonly to: string }
   | { readonly kind: 'cut'; readonly when: 'before' | 'after' }
   | { readonly kind: 'slow'; readonly ms: number }
@@ -263,6 +264,9 @@ export class FakeTelegram {
         return true;
       case 'html':
         response.writeHead(fault.status, { 'content-type': 'text/html' }).end('<html><h1>Bad Gateway</h1></html>');
+        return true;
+      case 'body':
+        response.writeHead(fault.status, { 'content-type': 'application/json' }).end(fault.body);
         return true;
       case 'redirect':
         response.writeHead(302, { location: fault.to }).end();

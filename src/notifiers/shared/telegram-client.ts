@@ -64,19 +64,46 @@ async function bridge(url: string, init: GrammyRequest): Promise<{ json(): Promi
     signal: stop.signal,
     timeoutMs: url.endsWith('/getUpdates') ? POLL_TIMEOUT_MS : SEND_TIMEOUT_MS,
   });
-  return { json: async () => answerOf(status, text) };
+  return { json: async () => answerOf(url.slice(url.lastIndexOf('/') + 1), status, text) };
 }
 
-/** A proxy's HTML page, a portal's redirect or half an answer say nothing about our call: it is tried again. */
-function answerOf(status: number, text: string): unknown {
+/** A proxy's HTML page, a portal's redirect, half or a strange answer say nothing about our call: it is tried again. */
+function answerOf(method: string, status: number, text: string): unknown {
   try {
     const parsed: unknown = JSON.parse(text);
-    if (typeof parsed === 'object' && parsed !== null && 'ok' in parsed) return parsed;
+    if (isAnswer(method, parsed)) return parsed;
   } catch {
     // Not JSON: see below.
   }
   const code = status === 429 ? 429 : 502;
   return { ok: false, error_code: code, description: `no Bot API answer (HTTP ${status})` };
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function isAnswer(method: string, answer: unknown): boolean {
+  if (!isObject(answer)) return false;
+  if (answer['ok'] === true) return !(method in RESULTS) || RESULTS[method]?.(answer['result']) === true;
+  const { error_code: code, description, parameters } = answer;
+  const wait = isObject(parameters) ? parameters['retry_after'] : undefined;
+  return Number.isInteger(code) && typeof description === 'string' && (wait === undefined || Number(wait) >= 0);
+}
+
+/** What we rely on in the results that we read. */
+const RESULTS: Readonly<Record<string, (result: unknown) => boolean>> = {
+  sendMessage: isMessage,
+  sendDocument: isMessage,
+  getMe: (result) => isObject(result) && typeof result['username'] === 'string',
+  getUpdates: (result) =>
+    Array.isArray(result) && result.every((one) => isObject(one) && Number.isInteger(one['update_id'])),
+};
+
+function isMessage(result: unknown): boolean {
+  return isObject(result) && Number.isInteger(result['message_id']);
+}
+
+function isObject(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Reads any error that a call through grammY can throw. */
