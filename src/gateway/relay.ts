@@ -21,6 +21,7 @@ import {
   passedHeaders,
   sizeOf,
 } from './requesting.ts';
+import { framesOf } from './sse.ts';
 import type { StreamEnd } from './stream.ts';
 import type { Known, Upstreams } from './upstreams.ts';
 import { brokenBy, verdictOf } from './verdict.ts';
@@ -329,7 +330,7 @@ export class Relay {
   async #whole(candidate: Candidate, response: Answer, status: number): Promise<Attempt> {
     const { request, caller, deadlines, clock } = this.#o;
     const body = await readAll(response, ANSWER_CAP, deadlines.wholeMs, caller.gone);
-    if (isUnmeasured(response) && parseJson(joined(body).toString('utf8')) === null)
+    if (isUnmeasured(response) && !isWhole(joined(body), candidate.dialect))
       throw new CallError(brokenBy('transport', 'cut', 'the answer was cut off'));
     const json = isSuspect(body) ? parseJson(joined(body).toString('utf8')) : null;
     if (isErrorBody(json)) {
@@ -569,13 +570,17 @@ const TROUBLES: Readonly<Record<Verdict['kind'], Omit<Trouble, 'message'>>> = {
   server: { status: 503, type: 'api_error' },
 };
 
-/** Only a body that begins with an error is worth parsing: some providers answer 200 and put it there. */
 /** Its end is that of the connection: nobody can tell whether it is whole, except by what it says. */
 function isUnmeasured({ headers }: Answer): boolean {
-  const isJson = /\bjson\b/i.test(headers['content-type'] ?? '');
-  return isJson && headers['content-length'] === undefined && headers['transfer-encoding'] === undefined;
+  return headers['content-length'] === undefined && headers['transfer-encoding'] === undefined;
 }
 
+/** JSON that can be read, or a stream that was called nothing of the kind and has its terminal event. */
+function isWhole(body: Buffer, dialect: Dialect): boolean {
+  return parseJson(body.toString('utf8')) !== null || framesOf(body).some((frame) => dialect.glance(frame) === 'end');
+}
+
+/** Only a body that begins with an error is worth parsing: some providers answer 200 and put it there. */
 function isSuspect(body: readonly Buffer[]): boolean {
   const [first] = body;
   return first?.[0] === 0x7b && sizeOf(body) < ERROR_CAP && first.toString('latin1', 0, 200).includes('"error"');
