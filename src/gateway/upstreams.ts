@@ -14,7 +14,8 @@ import { Slots } from './slots.ts';
 
 /** One upstream with what was learned about it. */
 export interface Known {
-  readonly upstream: Upstream;
+  /** As it is now: a look at its server may have told more of it. */
+  upstream: Upstream;
   readonly place: Place;
   readonly slots: Slots;
   /** Dialects it turned out not to speak. */
@@ -87,7 +88,10 @@ export class Upstreams {
       const before = this.#known.find(
         (k) => k.upstream.name === upstream.name && k.upstream.baseUrl === upstream.baseUrl,
       );
-      return before ? { ...before, upstream } : blank(upstream);
+      if (before === undefined) return blank(upstream);
+      // The same one: requests that are on their way count and learn on it.
+      before.upstream = upstream;
+      return before;
     });
   }
 
