@@ -87,6 +87,8 @@ export class Relay {
   #progress: Progress | null = null;
   #pausedUntil: number | null = null;
   #trims = 0;
+  /** The permission for the attempt that is under way. */
+  #ticket = 0;
   /** Who would have answered on a good day. */
   #meant: Known | null = null;
   /** Whose answer the agent is getting. */
@@ -123,7 +125,10 @@ export class Relay {
     for (const [index, candidate] of this.#candidates(now).entries()) {
       if (this.#triesOf(candidate) >= TRIES) continue;
       const permission = this.#o.upstreams.breakers.ask(candidate.target, now);
-      if (permission.kind !== 'wait') return candidate;
+      if (permission.kind !== 'wait') {
+        this.#ticket = permission.ticket;
+        return candidate;
+      }
       const waitMs = index > 0 ? null : this.#pause(candidate, permission.breaker, permission.until, now);
       if (waitMs === null) continue;
       await this.#wait(candidate, permission.breaker, waitMs);
@@ -227,7 +232,7 @@ export class Relay {
       return await this.#understood(candidate, response);
     } catch (error) {
       if (error instanceof CallerGone) {
-        upstreams.breakers.abandoned(candidate.target);
+        upstreams.breakers.abandoned(candidate.target, this.#ticket);
         return { kind: 'gone' };
       }
       if (error instanceof CallError) return this.#refused(candidate, error.verdict, null);
@@ -409,7 +414,7 @@ export class Relay {
     this.#answering = candidate;
     const { upstream } = candidate.known;
     const now = clock.now();
-    const was = upstreams.succeeded(candidate.known, candidate.target, now);
+    const was = upstreams.succeeded(candidate.known, candidate.target, now, this.#ticket);
     if (was && !upstream.fallback) this.#tell({ kind: 'restored', upstream: upstream.name, downMs: now - was.since });
     if (candidate.known !== this.#meant) this.#o.count('failovers');
     if (this.#first === null || this.#first.from.known === candidate.known) return;
@@ -427,17 +432,17 @@ export class Relay {
       // It does not speak this dialect: asked once more in another one.
       known.unspoken.add(candidate.dialect.name);
       this.#tried.set(known.upstream.name, 0);
-      upstreams.breakers.abandoned(candidate.target);
+      upstreams.breakers.abandoned(candidate.target, this.#ticket);
       return { kind: 'failed', refusal };
     }
     if (verdict.kind === 'too-long' && known.upstream.fallback && this.#trims < TRIMS) {
       this.#trims += 1;
       if (verdict.contextTokens !== null) known.contextTokens = verdict.contextTokens;
       this.#tried.set(known.upstream.name, 0);
-      upstreams.breakers.abandoned(candidate.target);
+      upstreams.breakers.abandoned(candidate.target, this.#ticket);
       return { kind: 'failed', refusal };
     }
-    upstreams.failed(known, candidate.target, verdict, clock.now());
+    upstreams.failed(known, candidate.target, verdict, clock.now(), this.#ticket);
     this.#first ??= refusal;
     if (caller.committed && this.#answering === candidate) this.#brokenWithin(refusal);
     return { kind: 'failed', refusal };

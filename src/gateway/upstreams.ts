@@ -121,17 +121,18 @@ export class Upstreams {
   }
 
   /** An answer has begun: takes its quotas in. Returns what was open until now. */
-  succeeded(known: Known, target: Target, now: number): OpenBreaker | null {
+  succeeded(known: Known, target: Target, now: number, ticket: number): OpenBreaker | null {
     known.answered += 1;
     known.lastAnswerAt = now;
-    const was = this.breakers.succeeded(target);
+    const was = this.breakers.succeeded(target, ticket);
     if (was) this.#wake();
     return was;
   }
 
-  failed(known: Known, target: Target, verdict: Verdict, now: number): OpenBreaker | null {
+  /** `ticket` null: of a request that had not asked whether it may. */
+  failed(known: Known, target: Target, verdict: Verdict, now: number, ticket: number | null): OpenBreaker | null {
     known.failed += 1;
-    const open = this.breakers.failed(target, verdict, now);
+    const open = this.breakers.failed(target, verdict, now, ticket);
     this.#wake();
     return open;
   }
