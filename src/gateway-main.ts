@@ -4,6 +4,7 @@
 import { runGateway, type RunningGateway } from './gateway/run.ts';
 import type { FromGateway, ToGateway } from './gateway-worker.ts';
 import { systemClock } from './host/clock.ts';
+import { startModel } from './start-model.ts';
 
 const STATUS_EVERY_MS = 1_000;
 
@@ -19,6 +20,7 @@ async function start(message: Extract<ToGateway, { kind: 'start' }>): Promise<vo
   running = await runGateway({
     ...message,
     clock: systemClock,
+    startModel,
     onEvent: (event) => {
       say({ kind: 'event', event });
       setImmediate(tell);

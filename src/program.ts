@@ -104,13 +104,15 @@ const composition: Composition = {
   },
   testRules: async (file, text) => (await import('./test-rules.ts')).testRules(file, text),
   openGateway: async (config, log) => {
-    const [{ gatewayStart }, { runGateway }] = await Promise.all([
+    const [{ gatewayStart }, { runGateway }, { startModel }] = await Promise.all([
       import('./gateway/spec.ts'),
       import('./gateway/run.ts'),
+      import('./start-model.ts'),
     ]);
     return runGateway({
       ...(await gatewayStart(config, environment)),
       clock: systemClock,
+      startModel,
       onEvent: (event) => log.info('gateway', { event: event.kind }),
       problem: (message, error) => log.error(message, { error }),
     });

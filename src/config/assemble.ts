@@ -79,7 +79,7 @@ export async function assemble(
       : null,
     digestIntervalMs: settings.digest_interval ?? 30 * MINUTE,
     dashboard: settings.dashboard?.listen ?? null,
-    gateway: settings.gateway ? gatewayOf(settings.gateway) : null,
+    gateway: settings.gateway ? gatewayOf(settings.gateway, context) : null,
     rules: (settings.rules ?? []).map((path) => absolute(context.base, path, context)),
     severities: settings.severities ?? {},
     limits: {
@@ -187,7 +187,9 @@ function telegramOf(settings: NonNullable<Settings['telegram']>): TelegramConfig
   };
 }
 
-function gatewayOf(settings: NonNullable<Settings['gateway']>): GatewayConfig {
+function gatewayOf(settings: NonNullable<Settings['gateway']>, context: AssembleContext): GatewayConfig {
+  const inBase = (path: string): string => absolute(context.base, path, context);
+  const { embedded } = settings;
   return {
     ...settings.listen,
     upstreams: (settings.upstreams ?? []).map((upstream) => ({
@@ -205,6 +207,15 @@ function gatewayOf(settings: NonNullable<Settings['gateway']>): GatewayConfig {
     discover: settings.discover ?? !(settings.upstreams ?? []).some((upstream) => upstream.fallback),
     pauseMs: settings.pause ?? 20 * SECOND,
     tokenRequired: settings.token_required ?? false,
+    embedded: embedded
+      ? {
+          model: inBase(embedded.model),
+          runtime: embedded.runtime === undefined ? null : inBase(embedded.runtime),
+          contextTokens: embedded.context ?? 8_192,
+          threads: embedded.threads ?? null,
+          idleMs: embedded.idle ?? 600 * SECOND,
+        }
+      : null,
   };
 }
 

@@ -112,6 +112,17 @@ export interface GatewayConfig {
   /** Limits that are over sooner are waited out, in milliseconds. */
   readonly pauseMs: number;
   readonly tokenRequired: boolean;
+  /** A model that selfheal runs itself; null: none. */
+  readonly embedded: {
+    /** Absolute. */
+    readonly model: string;
+    /** Folder whose `node_modules` holds the runtime, absolute; null: that of selfheal. */
+    readonly runtime: string | null;
+    readonly contextTokens: number;
+    /** Null: all cores but one. */
+    readonly threads: number | null;
+    readonly idleMs: number;
+  } | null;
 }
 
 /** A configuration that cannot be used. `problems` name file, line, column and the nearest valid key. */

@@ -99,6 +99,7 @@ gateway:
   upstreams:
     - {name: primary, kind: anthropic, base_url: https://api.anthropic.com, api_key: "\${ANTHROPIC_API_KEY}"}
     - {name: local, kind: openai, base_url: http://127.0.0.1:11434/v1, model: smollm2, fallback: true}
+  embedded: {model: models/tiny.gguf, context: 2048, runtime: ~/llama, idle: 5m}
 `,
       { environment: { HOME: folder, TELEGRAM_BOT_TOKEN: '1:abc', ANTHROPIC_API_KEY: 'sk-1' } },
     );
@@ -134,6 +135,13 @@ gateway:
       { name: 'local', kind: 'openai', apiKey: null, model: 'smollm2', fallback: true },
     ]);
     expect(config.gateway?.upstreams[0]?.apiKey?.reveal()).toBe('sk-1');
+    expect(config.gateway?.embedded).toEqual({
+      model: join(folder, 'models/tiny.gguf'),
+      runtime: join(folder, 'llama'),
+      contextTokens: 2048,
+      threads: null,
+      idleMs: 300_000,
+    });
     expect(JSON.stringify(config)).not.toMatch(/1:abc|sk-1/);
   });
 

@@ -298,6 +298,21 @@ export const fileSchema = z.strictObject({
       pause: duration
         .optional()
         .describe('Limits that are over sooner are waited out, instead of a fallback answering. Default: `20s`.'),
+      embedded: z
+        .strictObject({
+          model: text.describe('A model in GGUF, relative to this file.'),
+          context: whole(512, 1_000_000).optional().describe('Tokens that fit in. Default: `8192`.'),
+          threads: whole(1, 1_024).optional().describe('Processor cores it may use. Default: all but one.'),
+          idle: duration.optional().describe('Unused for so long, it is unloaded. Default: `10m`.'),
+          runtime: text
+            .optional()
+            .describe(
+              'Folder whose `node_modules` holds the package `@fugood/llama.node`, relative to this file. Default: where selfheal ' +
+                'itself is installed.',
+            ),
+        })
+        .optional()
+        .describe('A model that selfheal runs itself, in a process of its own, when nobody else can answer.'),
       token_required: flag
         .optional()
         .describe('Refuse callers without the token of a service: `selfheal gateway env` prints it. Default: `false`.'),

@@ -95,6 +95,7 @@ export class Providers {
       discover: false,
       pauseMs: 0,
       tokenRequired: true,
+      embedded: null,
     };
   }
 

@@ -73,3 +73,23 @@ it('very many small parts wait for an agent that reads late, and come whole and 
   while (!isHeld) await new Promise((resolve) => setImmediate(resolve));
   expect((await textOf(response)) === parts.join('')).toBe(true);
 });
+
+it('an agent that does not read holds the provider back, instead of filling the memory', async () => {
+  const [piece, pieces] = [Buffer.alloc(64 * 1024, 'x'), 1_500];
+  let sent = 0;
+  const response = await passedFrom((socket) => {
+    const more = (): void => {
+      for (let goesOn = true; goesOn && sent < pieces; sent++) goesOn = socket.write(piece);
+      if (sent === pieces) socket.end();
+    };
+    socket.on('drain', more).write('HTTP/1.1 200 OK\r\n\r\n');
+    more();
+  });
+  // Nobody reads until nothing more is taken, or all of it was.
+  for (let [still, seen] = [0, -1]; still < 100 && sent < pieces; [still, seen] = [seen === sent ? still + 1 : 0, sent])
+    await new Promise((resolve) => setImmediate(resolve));
+  expect(sent).toBeLessThan(pieces);
+  let size = 0;
+  for await (const bytes of response) size += (bytes as Buffer).length;
+  expect(size).toBe(pieces * piece.length);
+});

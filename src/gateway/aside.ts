@@ -95,7 +95,7 @@ async function call(
     // It says nothing about a model, but about the key where the head names a time.
     const verdict = verdictOf({ status: 429, headers: answer.headers, body: null }, now);
     const target = upstreams.target(known, keyFor(request.headers, upstream, spoken), 'aside');
-    upstreams.failed(known, target, verdict, now);
+    upstreams.failed(known, target, verdict, now, null);
   }
   return answer;
 }

@@ -23,15 +23,18 @@ export interface OpenBreaker {
   readonly times: number;
 }
 
-/** `probe`: exactly this request may try; it must report how it went. */
+/** `probe`: exactly this request may try; it must report how it went. `ticket` tells what happened before it was asked, and what after. */
 export type Permission =
-  | { readonly kind: 'go' | 'probe' }
+  | { readonly kind: 'go' | 'probe'; readonly ticket: number }
   | { readonly kind: 'wait'; readonly until: number; readonly breaker: OpenBreaker };
 
 interface State {
   failures: number[];
   open: OpenBreaker | null;
-  probing: boolean;
+  /** Ticket of the look that is under way. */
+  probing: number | null;
+  /** Ticket of the last failure. */
+  failedAt: number;
   /** Read from a file of an earlier run: one look is allowed before its time. */
   restored: boolean;
 }
@@ -59,6 +62,8 @@ const JITTER = 0.1;
 export class Breakers {
   readonly #states = new Map<string, State>();
   readonly #random: () => number;
+  /** Counts permissions and failures, in their order. */
+  #tickets = 0;
 
   /** `random` gives 0 to 1, for the jitter of guessed waits. */
   constructor(random: () => number = Math.random) {
@@ -71,32 +76,31 @@ export class Breakers {
       const state = this.#states.get(scope);
       return state?.open ? [{ state, open: state.open }] : [];
     });
-    const closed = open.find(({ state, open: o }) => state.probing || (now < o.until && !state.restored));
+    const closed = open.find(({ state, open: o }) => state.probing !== null || (now < o.until && !state.restored));
     if (closed) return { kind: 'wait', until: Math.max(closed.open.until, now), breaker: closed.open };
-    if (open.length === 0) return { kind: 'go' };
-    for (const { state } of open) [state.probing, state.restored] = [true, false];
-    return { kind: 'probe' };
+    const ticket = ++this.#tickets;
+    if (open.length === 0) return { kind: 'go', ticket };
+    for (const { state } of open) [state.probing, state.restored] = [ticket, false];
+    return { kind: 'probe', ticket };
   }
 
   /** When it could be asked, without taking a probe. */
   peek(target: Target, now: number): { readonly until: number; readonly breaker: OpenBreaker } | null {
     const waits = scopesOf(target).flatMap((scope) => {
       const state = this.#states.get(scope);
-      return state?.open && (state.open.until > now || state.probing) && !state.restored ? [state.open] : [];
+      return state?.open && (state.open.until > now || state.probing !== null) && !state.restored ? [state.open] : [];
     });
     const last = waits.sort((a, b) => b.until - a.until)[0];
     return last ? { until: last.until, breaker: last } : null;
   }
 
-  /** Takes a failure in; returns the breaker when it is open now. */
-  failed(target: Target, verdict: Verdict, now: number): OpenBreaker | null {
+  /** Takes a failure in; returns the breaker when it is open now. `ticket` null: of a request that had not asked. */
+  failed(target: Target, verdict: Verdict, now: number, ticket: number | null): OpenBreaker | null {
     const scope = scopeOf(target, verdict.kind);
-    if (scope === null) {
-      this.abandoned(target);
-      return null;
-    }
-    this.abandoned(target);
+    this.abandoned(target, ticket);
+    if (scope === null) return null;
     const state = this.#state(scope);
+    state.failedAt = ++this.#tickets;
     state.failures = [...state.failures.filter((at) => now - at < WINDOW_MS), now].slice(-5);
     const isDue = AT_ONCE.has(verdict.kind) || state.open !== null || state.failures.length >= TOLERATED;
     if (!isDue) return null;
@@ -128,21 +132,23 @@ export class Breakers {
     return Math.round(wait * (1 + JITTER * this.#random()));
   }
 
-  /** Takes a success in; returns what was open until now. */
-  succeeded(target: Target): OpenBreaker | null {
+  /** Takes a success in; returns what was open until now. Who was asked before the last failure says nothing about what came after it. */
+  succeeded(target: Target, ticket: number): OpenBreaker | null {
     let was: OpenBreaker | null = null;
     for (const scope of scopesOf(target)) {
-      was ??= this.#states.get(scope)?.open ?? null;
+      const state = this.#states.get(scope);
+      if (state === undefined || state.failedAt > ticket) continue;
+      was ??= state.open;
       this.#states.delete(scope);
     }
     return was;
   }
 
   /** The probe ended without telling anything: the caller went away. */
-  abandoned(target: Target): void {
+  abandoned(target: Target, ticket: number | null): void {
     for (const scope of scopesOf(target)) {
       const state = this.#states.get(scope);
-      if (state) state.probing = false;
+      if (state && state.probing === ticket) state.probing = null;
     }
   }
 
@@ -154,14 +160,14 @@ export class Breakers {
   /** Takes in what an earlier run had open. Its wait goes on, but one look is allowed at once. */
   restore(breakers: readonly OpenBreaker[]): void {
     for (const open of breakers.slice(-SCOPE_CAP))
-      this.#states.set(open.scope, { failures: [], open, probing: false, restored: true });
+      this.#states.set(open.scope, { failures: [], open, probing: null, failedAt: 0, restored: true });
   }
 
   #state(scope: string): State {
     const known = this.#states.get(scope);
     if (known) return known;
     if (this.#states.size >= SCOPE_CAP) this.#states.delete(this.#states.keys().next().value ?? '');
-    const state: State = { failures: [], open: null, probing: false, restored: false };
+    const state: State = { failures: [], open: null, probing: null, failedAt: 0, restored: false };
     this.#states.set(scope, state);
     return state;
   }

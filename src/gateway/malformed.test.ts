@@ -11,7 +11,8 @@ import { answerFrames, answerWhole, errorBody, errorFrame, type FakeDialect } fr
 import { nearly } from '../testing/mutations.ts';
 import { openRawServer } from '../testing/raw-server.ts';
 import { dialects } from './dialects/index.ts';
-import { BodyReader } from './http/body.ts';
+import { BodyReader, framingOf } from './http/body.ts';
+import { parseHead } from './http/head.ts';
 import { framesOf } from './sse.ts';
 
 const RUNS = Number(process.env.FUZZ ?? 300);
@@ -132,7 +133,7 @@ describe('a provider that answers what is nearly an answer', () => {
           [answer, cut, now] = [bytes, at, now + 2 * 86_400_000];
           const got = await exchanged(Number(new URL(rig.url).port), dialects[asked].path, requestOf(asked, stream));
           expect(got).toMatch(/^HTTP\/1\.1 [2-5]\d\d /);
-          if (/content-type: text\/event-stream/.test(got)) expectHonestEnd(asked, got);
+          expectHonestEnd(asked, got);
         }),
         { numRuns: RUNS },
       );
@@ -141,11 +142,55 @@ describe('a provider that answers what is nearly an answer', () => {
   );
 });
 
+describe.each(NAMES)('an answer in %s that says neither how long nor what it is', (dialect) => {
+  const SAYING = { text: ['All ', 'of it.'] };
+  const whole = JSON.stringify(answerWhole(dialect, SAYING, 'm'));
+  const stream = answerFrames(dialect, SAYING, 'm').join('');
+
+  async function answered(body: string, asksForStream: boolean): Promise<string> {
+    const upstream = await openRawServer((socket) =>
+      socket.once('data', () => socket.end(`HTTP/1.1 200 OK\r\n\r\n${body}`)),
+    );
+    closing.push(() => upstream.close());
+    const rig = await openGatewayRig({
+      primary: { dialects: [dialect] },
+      primaryUpstream: { baseUrl: `http://127.0.0.1:${upstream.port}` },
+      spec: { stateDirectory: null },
+    });
+    closeWith(rig);
+    const asked = requestOf(dialect, asksForStream);
+    const got = await exchanged(Number(new URL(rig.url).port), dialects[dialect].path, asked);
+    expectHonestEnd(dialect, got);
+    return got;
+  }
+
+  it.each([
+    ['JSON', whole, false],
+    ['a stream', stream, true],
+  ])('comes whole from elsewhere when it is half of %s', async (_, body, asksForStream) => {
+    const got = await answered(body.slice(0, body.length / 2), asksForStream);
+    expect(got).toContain('x-selfheal-upstream: local');
+    expect(got).not.toContain('All ');
+  });
+
+  it.each([
+    ['JSON', whole, false],
+    ['a stream', stream, true],
+  ])('is passed on as it came when it is the whole of %s', async (_, body, asksForStream) => {
+    const got = await answered(body, asksForStream);
+    expect(got.slice(got.indexOf('\r\n\r\n') + 4)).toBe(body);
+  });
+});
+
 /** A stream that was ended properly says that the answer is complete, or what went wrong. */
 function expectHonestEnd(dialect: FakeDialect, got: string): void {
-  const body = new BodyReader('chunked');
-  const bytes = body.push(Buffer.from(got.slice(got.indexOf('\r\n\r\n') + 4), 'latin1'));
-  if (!body.done) return;
+  const end = got.indexOf('\r\n\r\n');
+  const head = parseHead(got.slice(0, end));
+  // What an answer's text says of itself is no head.
+  if (head?.headers['content-type']?.includes('text/event-stream') !== true) return;
+  const body = new BodyReader(framingOf(head, 'close'));
+  const bytes = body.push(Buffer.from(got.slice(end + 4), 'latin1'));
+  if (!body.endsHere) return;
   const reader = dialects[dialect].reader();
   const events = framesOf(bytes).flatMap((frame) => reader.push(frame));
   expect(events.filter(({ kind }) => kind === 'end' || kind === 'error')).not.toEqual([]);

@@ -2,28 +2,22 @@
 // them fails before, at or within the answer. The agent sees one answer, or an honest error.
 
 import type { Clock } from '../core/clock.ts';
-import type { OpenBreaker, Target } from './breaker.ts';
+import type { OpenBreaker } from './breaker.ts';
 import { CallError, pathAt } from './calling.ts';
+import { type Candidate, candidateOf, orderOf } from './candidates.ts';
 import type { Caller } from './caller.ts';
 import type { Deadlines, FallbackPolicy, GatewayEvent, Verdict } from './contract.ts';
-import type { Dialect, Json, Progress, Trouble } from './dialects/contract.ts';
+import type { Progress } from './dialects/contract.ts';
 import { type Answer, joined, readAll } from './http/answer.ts';
 import { CallerGone } from './http/exchange.ts';
 import { isObject, parseJson } from './json.ts';
 import { passStream } from './raw-stream.ts';
-import {
-  type AgentRequest,
-  bodyFor,
-  dialectFor,
-  headersFor,
-  keyFor,
-  kindOf,
-  passedHeaders,
-  sizeOf,
-} from './requesting.ts';
+import { type AgentRequest, bodyFor, headersFor, passedHeaders, sizeOf } from './requesting.ts';
 import type { StreamEnd } from './stream.ts';
+import { adviceOf, type Refusal, troubleOf, waitsOf, withoutAdvice } from './trouble.ts';
 import type { Known, Upstreams } from './upstreams.ts';
 import { brokenBy, verdictOf } from './verdict.ts';
+import { isErrorBody, isSuspect, isUnmeasured, isWhole, streamOf } from './whole.ts';
 import { writeStream } from './written-stream.ts';
 
 export interface RelayOptions {
@@ -43,25 +37,6 @@ export interface RelayOptions {
   readonly count: (what: 'failovers' | 'spliced' | 'lost') => void;
 }
 
-/** An upstream that may be asked, in the order of preference. */
-interface Candidate {
-  readonly known: Known;
-  readonly dialect: Dialect;
-  readonly model: string | null;
-  readonly target: Target;
-}
-
-interface Refusal {
-  readonly from: Candidate;
-  readonly verdict: Verdict;
-  /** The answer as it came, for the agent when nobody else can help. */
-  readonly answer: {
-    readonly status: number;
-    readonly headers: readonly string[];
-    readonly body: readonly Buffer[];
-  } | null;
-}
-
 type Attempt = { readonly kind: 'done' | 'gone' } | { readonly kind: 'failed'; readonly refusal: Refusal };
 
 const ERROR_CAP = 1024 * 1024;
@@ -72,8 +47,6 @@ const TRIES = 2;
 const TRIMS = 2;
 /** How much longer than others a fallback may take. */
 const FALLBACK_PATIENCE = 2.5;
-/** SDKs obey a stated wait up to here and hammer beyond it. */
-const OBEYED_SEC = 60;
 /** A look at an upstream by somebody else is waited for this long. */
 const PROBE_WAIT_MS = 3_000;
 
@@ -86,6 +59,8 @@ export class Relay {
   #progress: Progress | null = null;
   #pausedUntil: number | null = null;
   #trims = 0;
+  /** The permission for the attempt that is under way. */
+  #ticket = 0;
   /** Who would have answered on a good day. */
   #meant: Known | null = null;
   /** Whose answer the agent is getting. */
@@ -122,7 +97,10 @@ export class Relay {
     for (const [index, candidate] of this.#candidates(now).entries()) {
       if (this.#triesOf(candidate) >= TRIES) continue;
       const permission = this.#o.upstreams.breakers.ask(candidate.target, now);
-      if (permission.kind !== 'wait') return candidate;
+      if (permission.kind !== 'wait') {
+        this.#ticket = permission.ticket;
+        return candidate;
+      }
       const waitMs = index > 0 ? null : this.#pause(candidate, permission.breaker, permission.until, now);
       if (waitMs === null) continue;
       await this.#wait(candidate, permission.breaker, waitMs);
@@ -170,45 +148,10 @@ export class Relay {
 
   /** Everybody who could answer this request, best first: as configured, own dialect before others, fallbacks last. */
   #candidates(now: number): readonly Candidate[] {
-    const order = this.#order(now);
-    return order.flatMap((known, index) => this.#asCandidate(known, index === 0) ?? []);
-  }
-
-  #order(now: number): readonly Known[] {
-    const { upstreams, request, policy } = this.#o;
-    const kind = kindOf(request.dialect.name);
-    const all = upstreams.all.filter(({ upstream }) => !upstream.fallback);
-    const firsts = [...all.filter((k) => k.upstream.kind === kind), ...all.filter((k) => k.upstream.kind !== kind)];
-    const fallbacks = policy === 'auto' ? upstreams.all.filter(({ upstream }) => upstream.fallback) : [];
-    const order: Known[] = [];
-    const add = (known: Known | null): void => {
-      if (known && !order.includes(known)) order.push(known);
-    };
-    for (const known of [...firsts, ...fallbacks]) {
-      const to = upstreams.routeFrom(known.upstream.name, now);
-      if (to !== null) add(upstreams.named(to));
-      add(known);
-    }
-    this.#meant = firsts[0] ?? null;
-    return order;
-  }
-
-  #asCandidate(known: Known, isFirst: boolean): Candidate | null {
-    const { request, upstreams } = this.#o;
-    const { upstream } = known;
-    const dialect = dialectFor(upstream, request.dialect, known.unspoken);
-    if (dialect === null) return null;
-    // Another vendor does not know the model that the caller names.
-    const isForeign = upstream.kind !== kindOf(request.dialect.name) || upstream.fallback;
-    if (isForeign && upstream.model === null) return null;
-    // What is bound to the first choice goes nowhere else; it is only parsed once somebody else is to be asked.
-    if (!isFirst && this.#first !== null && request.bound !== null) return null;
-    const target = upstreams.target(
-      known,
-      keyFor(request.headers, upstream, request.dialect.name),
-      upstream.model ?? request.model,
-    );
-    return { known, dialect, model: upstream.model, target };
+    const { order, meant } = orderOf(this.#o, now);
+    this.#meant = meant;
+    const mayLeave = this.#first === null;
+    return order.flatMap((known, index) => candidateOf(known, this.#o, mayLeave || index === 0) ?? []);
   }
 
   // -------------------------------------------------------------- asking
@@ -226,7 +169,7 @@ export class Relay {
       return await this.#understood(candidate, response);
     } catch (error) {
       if (error instanceof CallerGone) {
-        upstreams.breakers.abandoned(candidate.target);
+        upstreams.breakers.abandoned(candidate.target, this.#ticket);
         return { kind: 'gone' };
       }
       if (error instanceof CallError) return this.#refused(candidate, error.verdict, null);
@@ -329,7 +272,7 @@ export class Relay {
   async #whole(candidate: Candidate, response: Answer, status: number): Promise<Attempt> {
     const { request, caller, deadlines, clock } = this.#o;
     const body = await readAll(response, ANSWER_CAP, deadlines.wholeMs, caller.gone);
-    if (isUnmeasured(response) && parseJson(joined(body).toString('utf8')) === null)
+    if (isUnmeasured(response) && !isWhole(joined(body), candidate.dialect))
       throw new CallError(brokenBy('transport', 'cut', 'the answer was cut off'));
     const json = isSuspect(body) ? parseJson(joined(body).toString('utf8')) : null;
     if (isErrorBody(json)) {
@@ -355,24 +298,10 @@ export class Relay {
     const json = parseJson(joined(body).toString('utf8'));
     if (!isObject(json)) return this.#refused(candidate, brokenBy('transport', 'json', 'the answer is no JSON'), null);
     const answer = candidate.dialect.readAnswer(json);
-    const writer = request.dialect.writer(this.#progress ?? undefined);
-    const events = [
-      writer.write({ kind: 'start', id: answer.id, model: answer.model }),
-      ...answer.parts.flatMap((part) =>
-        part.kind === 'text'
-          ? [writer.write({ kind: 'text', text: part.text })]
-          : [
-              writer.write({ kind: 'tool-call', id: part.id, name: part.name }),
-              writer.write({ kind: 'arguments', text: part.input }),
-            ],
-      ),
-      writer.write({ kind: 'usage', usage: answer.usage }),
-      writer.write({ kind: 'stop', reason: answer.stop }),
-      writer.write({ kind: 'end' }),
-    ];
+    const text = streamOf(answer, request.dialect.writer(this.#progress ?? undefined));
     this.#succeeded(candidate);
     caller.open();
-    caller.write(Buffer.from(events.join('')));
+    caller.write(Buffer.from(text));
     caller.end();
     return { kind: 'done' };
   }
@@ -408,7 +337,7 @@ export class Relay {
     this.#answering = candidate;
     const { upstream } = candidate.known;
     const now = clock.now();
-    const was = upstreams.succeeded(candidate.known, candidate.target, now);
+    const was = upstreams.succeeded(candidate.known, candidate.target, now, this.#ticket);
     if (was && !upstream.fallback) this.#tell({ kind: 'restored', upstream: upstream.name, downMs: now - was.since });
     if (candidate.known !== this.#meant) this.#o.count('failovers');
     if (this.#first === null || this.#first.from.known === candidate.known) return;
@@ -426,17 +355,17 @@ export class Relay {
       // It does not speak this dialect: asked once more in another one.
       known.unspoken.add(candidate.dialect.name);
       this.#tried.set(known.upstream.name, 0);
-      upstreams.breakers.abandoned(candidate.target);
+      upstreams.breakers.abandoned(candidate.target, this.#ticket);
       return { kind: 'failed', refusal };
     }
     if (verdict.kind === 'too-long' && known.upstream.fallback && this.#trims < TRIMS) {
       this.#trims += 1;
       if (verdict.contextTokens !== null) known.contextTokens = verdict.contextTokens;
       this.#tried.set(known.upstream.name, 0);
-      upstreams.breakers.abandoned(candidate.target);
+      upstreams.breakers.abandoned(candidate.target, this.#ticket);
       return { kind: 'failed', refusal };
     }
-    upstreams.failed(known, candidate.target, verdict, clock.now());
+    upstreams.failed(known, candidate.target, verdict, clock.now(), this.#ticket);
     this.#first ??= refusal;
     if (caller.committed && this.#answering === candidate) this.#brokenWithin(refusal);
     return { kind: 'failed', refusal };
@@ -488,51 +417,24 @@ export class Relay {
   #fail(refusal: Refusal | null): void {
     const { caller, clock, request } = this.#o;
     this.#o.count('lost');
-    const trouble = this.#trouble(refusal);
+    const now = clock.now();
+    const waits = waitsOf(this.#candidates(now), this.#o.upstreams.breakers, now);
+    const trouble = troubleOf(refusal, waits);
     if (caller.headSent) {
       caller.write(Buffer.from(request.dialect.errorFrame(trouble)));
       return caller.end();
     }
-    const waitSec = this.#waitSec(clock.now());
     const isOwn = refusal?.from.dialect.name === request.dialect.name;
     const answer = isOwn && refusal?.answer && refusal.answer.status >= 400 ? refusal.answer : null;
-    const advice = [
-      ...(waitSec === null ? [] : ['retry-after', String(waitSec)]),
-      ...['x-should-retry', String(waitSec !== null && waitSec <= OBEYED_SEC)],
-    ];
+    const advice = adviceOf(waits, now);
     if (answer) {
-      const kept = answer.headers.filter((_, i, all) => !ADVICE.test(all[i - (i % 2)] ?? ''));
-      return caller.answer(answer.status, [...kept, ...advice], answer.body);
+      return caller.answer(answer.status, [...withoutAdvice(answer.headers), ...advice], answer.body);
     }
     caller.answer(
       trouble.status,
       ['content-type', 'application/json', ...advice],
       JSON.stringify(request.dialect.errorBody(trouble)),
     );
-  }
-
-  #trouble(refusal: Refusal | null): Trouble {
-    const now = this.#o.clock.now();
-    const waiting = this.#candidates(now).flatMap((c) => {
-      const wait = this.#o.upstreams.breakers.peek(c.target, now);
-      return wait
-        ? [`${c.known.upstream.name} waits until ${new Date(wait.until).toISOString()} (${wait.breaker.message})`]
-        : [];
-    });
-    const said = refusal
-      ? `${refusal.from.known.upstream.name}: ${refusal.verdict.message || refusal.verdict.code}`
-      : '';
-    const nobody = 'no model upstream can answer now';
-    const message = `selfheal gateway: ${[nobody, said, ...waiting].filter(Boolean).join('; ')}`.slice(0, 600);
-    const kind = refusal?.verdict.kind ?? (waiting.length > 0 ? 'limited' : 'server');
-    return { ...TROUBLES[kind], message };
-  }
-
-  /** Seconds until the first candidate may be asked again, rounded up; null when nothing is known. */
-  #waitSec(now: number): number | null {
-    const waits = this.#candidates(now).map((c) => this.#o.upstreams.breakers.peek(c.target, now)?.until ?? now);
-    if (waits.length === 0) return null;
-    return Math.max(1, Math.ceil((Math.min(...waits) - now) / 1000));
   }
 
   #tellFailover(to: string | null, moment: 'before' | 'within'): void {
@@ -553,38 +455,3 @@ const printable = (text: string): string => text.replace(/[^\x20-\x7e]/g, '?');
 
 type Without<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 type GatewayEventBody = Without<GatewayEvent, 'at' | 'service'>;
-
-const ADVICE = /^(?:retry-after|retry-after-ms|x-should-retry|content-length)$/i;
-
-const TROUBLES: Readonly<Record<Verdict['kind'], Omit<Trouble, 'message'>>> = {
-  limited: { status: 429, type: 'rate_limit_error' },
-  overloaded: { status: 529, type: 'overloaded_error' },
-  exhausted: { status: 429, type: 'rate_limit_error' },
-  'too-long': { status: 400, type: 'invalid_request_error' },
-  invalid: { status: 400, type: 'invalid_request_error' },
-  unsupported: { status: 404, type: 'not_found_error' },
-  auth: { status: 401, type: 'authentication_error' },
-  transport: { status: 503, type: 'api_error' },
-  timeout: { status: 504, type: 'timeout_error' },
-  server: { status: 503, type: 'api_error' },
-};
-
-/** Only a body that begins with an error is worth parsing: some providers answer 200 and put it there. */
-/** Its end is that of the connection: nobody can tell whether it is whole, except by what it says. */
-function isUnmeasured({ headers }: Answer): boolean {
-  const isJson = /\bjson\b/i.test(headers['content-type'] ?? '');
-  return isJson && headers['content-length'] === undefined && headers['transfer-encoding'] === undefined;
-}
-
-function isSuspect(body: readonly Buffer[]): boolean {
-  const [first] = body;
-  return first?.[0] === 0x7b && sizeOf(body) < ERROR_CAP && first.toString('latin1', 0, 200).includes('"error"');
-}
-
-function isErrorBody(json: Json): boolean {
-  if (!isObject(json)) return false;
-  const error = json['error'];
-  return (
-    isObject(error) && json['choices'] === undefined && json['content'] === undefined && json['output'] === undefined
-  );
-}

@@ -3,6 +3,8 @@
 import type { Clock } from '../core/clock.ts';
 import type { Deadlines, GatewayEvent, GatewayStatus, Route } from './contract.ts';
 import { keepDiscovering } from './discover.ts';
+import type { StartServing } from './embedded/contract.ts';
+import { openEmbedded } from './embedded/host.ts';
 import { Gateway } from './server.ts';
 import type { GatewayStart } from './spec.ts';
 
@@ -11,6 +13,8 @@ export interface RunOptions extends GatewayStart {
   readonly deadlines?: Partial<Deadlines>;
   readonly onEvent?: (event: GatewayEvent) => void;
   readonly problem: (message: string, error: unknown) => void;
+  /** Starts the process of the embedded model. */
+  readonly startModel: StartServing;
 }
 
 export interface RunningGateway {
@@ -26,8 +30,12 @@ const WARM_EVERY_MS = 240_000;
 
 /** Listens, and resolves when it does. Rejects when the address is taken. */
 export async function runGateway(options: RunOptions): Promise<RunningGateway> {
-  const { spec, discover, clock, problem } = options;
+  const { spec, discover, clock, problem, startModel } = options;
   const gateway = await Gateway.open(options);
+  const embedded = options.embedded && (await openEmbedded({ spec: options.embedded, start: startModel, problem }));
+  // Behind everybody else.
+  const own = embedded ? [embedded.upstream] : [];
+  gateway.setUpstreams([...spec.upstreams, ...own]);
   const stop = new AbortController();
   const ownPort = Number(new URL(gateway.url).port);
   const discovering = keepDiscovering(
@@ -37,7 +45,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
       ownPort,
       clock,
       everyMs: DISCOVER_EVERY_MS,
-      found: (upstreams) => gateway.setUpstreams(upstreams),
+      found: (upstreams) => gateway.setUpstreams([...upstreams, ...own]),
     },
     stop.signal,
   ).catch((error) => problem('local servers could not be looked for', error));
@@ -49,6 +57,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     close: async () => {
       stop.abort();
       await gateway.close();
+      await embedded?.close();
       await Promise.all([discovering, warming]);
     },
   };

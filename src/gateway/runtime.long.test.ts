@@ -9,12 +9,14 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type OpenAI from 'openai';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { startServing } from '../host/serving.ts';
 import { type Compiled, compile } from '../testing/compiled.ts';
 import { type GatewayRig, openGatewayRig } from '../testing/gateway-rig.ts';
 import { anthropicClient, openaiClient } from '../testing/model-clients.ts';
 import type { FakeBehaviour, FakeDialect } from '../testing/model-server.ts';
 import { SCRIPT, writeScriptedModel } from '../testing/scripted-gguf.ts';
 import { discovered } from './discover.ts';
+import { type Embedded, openEmbedded } from './embedded/host.ts';
 import type { Upstream } from './contract.ts';
 
 const PACKAGES = {
@@ -28,7 +30,9 @@ const folder = fileURLToPath(new URL('../../.cache/llama-runtime', import.meta.u
 const isThere = fetchPackages();
 
 let compiled: Compiled;
-let server: ChildProcess;
+let server: ChildProcess | null = null;
+let embedded: Embedded | null = null;
+const ends: string[] = [];
 let port = '';
 let rig: GatewayRig;
 
@@ -70,30 +74,46 @@ const failing =
 /** Frames up to the first piece of text. */
 const AFTER: Readonly<Record<FakeDialect, number>> = { messages: 4, chat: 2, responses: 5 };
 
-describe.skipIf(!isThere)('a real model behind the gateway', () => {
+const WAYS = ['as a server that was found', 'embedded'] as const;
+
+describe.skipIf(!isThere).each(WAYS)('a real model behind the gateway, %s', (way) => {
+  const isEmbedded = way === 'embedded';
   beforeAll(async () => {
-    compiled = await compile(['testing/llama-server.ts']);
+    compiled = await compile(['testing/llama-server.ts', 'model-main.ts']);
     const model = join(folder, 'scripted.gguf');
     writeScriptedModel(model);
-    const runtime = createRequire(join(folder, 'package.json')).resolve('@fugood/llama.node');
-    server = spawn(process.execPath, [compiled.path('testing/llama-server.ts'), runtime, model], {
+    if (isEmbedded) {
+      embedded = await openEmbedded({
+        spec: { model, runtime: folder, contextTokens: 8_192, threads: 1, idleMs: 600_000 },
+        start: (hello, ended) => startServing({ program: compiled.path('model-main.ts'), hello, env: {}, ended }),
+        problem: (message, error) => ends.push(`${message}: ${String(error)}`),
+      });
+      return;
+    }
+    server = spawn(process.execPath, [compiled.path('testing/llama-server.ts'), folder, model], {
       stdio: ['ignore', 'pipe', 'ignore', 'ipc'],
     });
     port = await new Promise((resolve, reject) => {
-      server.stdout?.on('data', (chunk: Buffer) => {
+      server?.stdout?.on('data', (chunk: Buffer) => {
         const found = /listening on (\d+)/.exec(chunk.toString());
         if (found) resolve(found[1] ?? '');
       });
-      server.once('exit', (code) => reject(new Error(`the runtime ended with ${code}`)));
+      server?.once('exit', (code) => reject(new Error(`the runtime ended with ${code}`)));
     });
   });
   afterAll(async () => {
     server?.kill('SIGKILL');
+    await embedded?.close();
+    expect(ends).toEqual([]);
     await compiled?.remove();
   });
 
   let local: Upstream;
   beforeEach(async () => {
+    if (embedded) {
+      local = embedded.upstream;
+      return;
+    }
     const found = await discovered({ upstreams: [], discover: true, ownPort: 0, ports: [Number(port)] });
     local = found[0] as Upstream;
   });
@@ -108,7 +128,7 @@ describe.skipIf(!isThere)('a real model behind the gateway', () => {
     return rig.url;
   }
 
-  it('is found with its model, its context and what it speaks', () => {
+  it.skipIf(isEmbedded)('is found with its model, its context and what it speaks', () => {
     expect(local).toMatchObject({ name: 'llama.cpp', model: 'scripted', contextTokens: 8_192, fallback: true });
   });
 

@@ -3,11 +3,13 @@
 
 import { createHmac, randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Config, GatewayConfig } from '../config/contract.ts';
 import { gatewayFolder } from '../core/gateway.ts';
 import type { Agent, FallbackPolicy, GatewaySpec, Upstream } from './contract.ts';
 import { isLocal } from './discover.ts';
+import type { EmbeddedSpec } from './embedded/contract.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -16,6 +18,8 @@ export interface GatewayStart {
   readonly spec: GatewaySpec;
   /** Look for local servers. */
   readonly discover: boolean;
+  /** A model of our own, behind all others. */
+  readonly embedded: EmbeddedSpec | null;
 }
 
 const OFFICIAL = { anthropic: 'https://api.anthropic.com', openai: 'https://api.openai.com/v1' } as const;
@@ -27,6 +31,10 @@ export async function gatewayStart(config: Config, environment: Environment): Pr
   const upstreams = gateway.upstreams.length > 0 ? gateway.upstreams.map(upstreamOf) : usual(environment);
   return {
     discover: gateway.discover,
+    embedded: gateway.embedded && {
+      ...gateway.embedded,
+      threads: gateway.embedded.threads ?? Math.max(1, availableParallelism() - 1),
+    },
     spec: {
       host: gateway.host,
       port: gateway.port,
@@ -51,6 +59,7 @@ export const DEFAULT: GatewayConfig = {
   discover: true,
   pauseMs: 20_000,
   tokenRequired: false,
+  embedded: null,
 };
 
 function upstreamOf(configured: GatewayConfig['upstreams'][number]): Upstream {

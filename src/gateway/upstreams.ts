@@ -14,7 +14,8 @@ import { Slots } from './slots.ts';
 
 /** One upstream with what was learned about it. */
 export interface Known {
-  readonly upstream: Upstream;
+  /** As it is now: a look at its server may have told more of it. */
+  upstream: Upstream;
   readonly place: Place;
   readonly slots: Slots;
   /** Dialects it turned out not to speak. */
@@ -87,7 +88,10 @@ export class Upstreams {
       const before = this.#known.find(
         (k) => k.upstream.name === upstream.name && k.upstream.baseUrl === upstream.baseUrl,
       );
-      return before ? { ...before, upstream } : blank(upstream);
+      if (before === undefined) return blank(upstream);
+      // The same one: requests that are on their way count and learn on it.
+      before.upstream = upstream;
+      return before;
     });
   }
 
@@ -117,17 +121,18 @@ export class Upstreams {
   }
 
   /** An answer has begun: takes its quotas in. Returns what was open until now. */
-  succeeded(known: Known, target: Target, now: number): OpenBreaker | null {
+  succeeded(known: Known, target: Target, now: number, ticket: number): OpenBreaker | null {
     known.answered += 1;
     known.lastAnswerAt = now;
-    const was = this.breakers.succeeded(target);
+    const was = this.breakers.succeeded(target, ticket);
     if (was) this.#wake();
     return was;
   }
 
-  failed(known: Known, target: Target, verdict: Verdict, now: number): OpenBreaker | null {
+  /** `ticket` null: of a request that had not asked whether it may. */
+  failed(known: Known, target: Target, verdict: Verdict, now: number, ticket: number | null): OpenBreaker | null {
     known.failed += 1;
-    const open = this.breakers.failed(target, verdict, now);
+    const open = this.breakers.failed(target, verdict, now, ticket);
     this.#wake();
     return open;
   }

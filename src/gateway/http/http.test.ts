@@ -18,7 +18,7 @@ import { placeOf } from '../calling.ts';
 import { joined, readAll, type Sink } from './answer.ts';
 import { BodyReader } from './body.ts';
 import { Door } from './door.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange, RequestHead } from './exchange.ts';
 import { parseHead } from './head.ts';
 import { Lines, type LinesOptions } from './lines.ts';
 import { Hangup } from './stop.ts';
@@ -34,9 +34,13 @@ async function openDoor(serve: (exchange: Exchange) => unknown): Promise<number>
   return (await doorTo(serve)).address().port;
 }
 
-async function doorTo(serve: (exchange: Exchange) => unknown, problems: unknown[] = []): Promise<Door> {
+async function doorTo(
+  serve: (exchange: Exchange) => unknown,
+  problems: unknown[] = [],
+  admit: (head: RequestHead) => null = () => null,
+): Promise<Door> {
   const door = new Door({
-    admit: () => null,
+    admit,
     serve,
     refuse: (status, body) => ({ status, fields: [], body }),
     bodyCap: CAP,
@@ -198,17 +202,30 @@ describe('a door', () => {
       },
     ],
     [
+      'when a slow reader goes on reading',
+      (exchange) => {
+        exchange.open(200, []);
+        expect(exchange.write(Buffer.alloc(64 * CAP))).toBe(false);
+        // What has been sent by now was too much for the connection: it tells by itself when there is room again.
+        setImmediate(() => exchange.onceDrained(broken));
+      },
+    ],
+    ['while a request is let in', () => expect.unreachable()],
+    [
       'when the other side has gone',
       (exchange) => {
         exchange.gone.addEventListener('abort', broken);
         exchange.destroy();
       },
     ],
-  ])('a bug that shows itself %s ends its connection only, and is told', async (_, serve) => {
+  ])('a bug that shows itself %s ends its connection only, and is told', async (when, serve) => {
     const problems: unknown[] = [];
+    const admit = (head: RequestHead): null =>
+      head.url === '/bug' && when === 'while a request is let in' ? broken() : null;
     const door = await doorTo(
       (exchange) => (exchange.request.url === '/bug' ? serve(exchange) : echo(exchange)),
       problems,
+      admit,
     );
     const { port } = door.address();
     const ask = (path: string) => `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`;
