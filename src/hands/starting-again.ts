@@ -60,7 +60,7 @@ async function intention(
   let snapshot: Again | string;
   try {
     const now = await effect.snapshot(step as never, context);
-    snapshot = { identity: now['identity'], first: known['identity'] ?? null };
+    snapshot = { ...now, identity: now['identity'], first: known['identity'] ?? null };
   } catch (error) {
     snapshot = session.clean(textOf(error));
   }

@@ -446,6 +446,8 @@ export interface ProcessProbe {
 export interface ServiceState {
   readonly running: boolean | 'unknown';
   readonly process: ProcessInfo | null;
+  /** Counts the starts, where somebody does. It tells that a program was started that is gone before anybody looks. */
+  readonly starts?: number;
   /** A person (or a clean exit) stopped it: nobody starts it again but a person. */
   readonly stoppedOnPurpose: boolean;
   /** Starts within the last ten minutes. */
