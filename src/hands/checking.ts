@@ -59,6 +59,13 @@ async function isDown(session: Session, index: number, check: CheckOf<'running-a
   return { index, title: check.title, passed: running === false ? false : 'unknown', text: session.clean(evidence) };
 }
 
+/** True when the service as a whole was down or ill before the first step. */
+export function wasIll({ plan, entries }: Session): boolean {
+  return checksBefore(entries).some(({ index, passed }) => {
+    return passed === false && OF_THE_SERVICE.has(plan.checks[index]?.kind as CheckKind);
+  });
+}
+
 /** True when everything that was said to fail works: there is nothing to heal. */
 export function nothingToHeal(session: Session, before: readonly CheckRow[]): boolean {
   const mustFail = before.filter((row) => session.plan.checks[row.index]?.failsBefore);
@@ -145,6 +152,23 @@ const LOG_TIME_MS = 1_000;
 const UNSOLVED: readonly IncidentStateName[] = ['open', 'awaiting-approval', 'healing', 'verifying', 'needs-human'];
 
 const isUntried = (session: Session, row: CheckRow): boolean => session.plan.checks[row.index]?.kind === 'untried';
+
+/** A check that is not the plan's own: the service runs since then, and stays up. */
+export function runsSince(session: Session, service: string, since: number): Promise<CheckRow> {
+  const title = `${service} runs anew`;
+  const check: Check = {
+    kind: 'running-anew',
+    title,
+    proves: 'operation',
+    failsBefore: false,
+    service,
+    forMs: STAYS_MS,
+  };
+  return patiently(session, -1, check, since);
+}
+
+/** Who cannot start has mostly ended by then. */
+const STAYS_MS = 2_000;
 
 /** Again and again until it passes or its time is up. */
 async function patiently(session: Session, index: number, check: Check, since: number): Promise<CheckRow> {
