@@ -166,6 +166,10 @@ export class Questions {
       const plan = await this.#d.store.plan(incident.state.plan);
       return { incident: row, plan, reason: incident.reason, considered: [] };
     }
+    if (incident.state.name === 'healing' || incident.state.name === 'verifying') {
+      const reason = `plan ${incident.state.plan} is under way (${incident.reason}); \`selfheal incident ${id}\` shows its steps`;
+      return { incident: row, plan: null, reason, considered: [] };
+    }
     const suggested = await this.#suggestion(incident);
     if (suggested) return { incident: row, plan: suggested, reason: suggested.decision.reason, considered: [] };
     const considered = await this.#d.planner.consider(incident, { requestedByPerson: true });

@@ -355,7 +355,7 @@ export class Healing {
         const { beside } = answer;
         const reason = beside
           ? `what had failed works again; ${plan.service} is kept down by problem ${beside}, which is healed first`
-          : `done and checked; must stay quiet for ${Math.round(plan.settleMs / 1000)} s`;
+          : `done and checked; must stay quiet for ${Math.round(plan.settleMs / 1000)} s${this.#whySoLong(plan, incident)}`;
         const now = clock.now();
         const since = Math.min(now, (lastStepDoneAt(await store.journal(plan.id)) ?? now) + LATE_LINES_MS);
         const done = { kind: 'steps-done', since, quietUntil: now + plan.settleMs, reason } as const;
@@ -377,6 +377,14 @@ export class Healing {
         return this.#finish(incident, plan, outcome, null);
       }
     }
+  }
+
+  /** Longer than configured, since the problem has a period of its own. */
+  #whySoLong({ service, settleMs }: Plan, { count, firstSeen, lastSeen }: Incident): string {
+    const usualMs = this.#deps.config.services.find(({ name }) => name === service)?.settleMs ?? settleMs;
+    if (settleMs <= usualMs || count < 2) return '';
+    const [usual, period] = [usualMs, (lastSeen - firstSeen) / (count - 1)].map((ms) => Math.round(ms / 1000));
+    return `, not ${usual} s as usual, since it came about every ${period} s`;
   }
 
   async #retryAt(incident: Incident, plan: Plan, outcome: Outcome): Promise<number | null> {

@@ -6,6 +6,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Check, Step } from '../core/plan.ts';
+import type { OperationsDeps } from '../asking/deps.ts';
+import { Questions } from '../asking/questions.ts';
 import { defineFix, propose, type Fix } from '../fixes/contract.ts';
 import { HealRig } from '../testing/heal-rig.ts';
 
@@ -149,6 +151,31 @@ describe('when nothing but the health probe of the service tells of a second pro
     if (kept) await rig.store.saveIncident({ ...kept, lastSeen: rig.clock.now(), revision: kept.revision + 1 });
     await rig.toTheEnd(await rig.incident({ type: 'database_error' }));
     expect((await rig.store.incident(first))?.state.name).toBe('needs-human');
+  });
+});
+
+describe('a repair that is being watched', () => {
+  it('says what is under way instead of planning anew', async () => {
+    parts(WHOLE);
+    const first = await rig.incident();
+    await rig.step(first);
+    const questions = new Questions({ store: rig.store, config: rig.config } as unknown as OperationsDeps);
+    expect(await questions.plan(first)).toMatchObject({
+      plan: null,
+      considered: [],
+      reason: expect.stringMatching(
+        /^plan 1-1 is under way \(done and checked; must stay quiet for \d+ s\); `selfheal incident 1` shows/,
+      ),
+    });
+  });
+
+  it('says why it is watched for longer than usual', async () => {
+    parts(WHOLE);
+    const at = rig.clock.now();
+    const first = await rig.incident({ firstSeen: at - 40_000, lastSeen: at, count: 3 });
+    expect((await rig.step(first))?.reason).toMatch(
+      /must stay quiet for 30 s, not \d+ s as usual, since it came about every 20 s/,
+    );
   });
 });
 
