@@ -129,6 +129,10 @@ export interface ProcessUsage {
   /** Open descriptors and the soft limit; null when the kernel will not tell us. */
   readonly openFiles: number | null;
   readonly maxOpenFiles: number | null;
+  /** Threads it runs. */
+  readonly tasks: number;
+  /** Soft limit on the tasks of its user; null when there is none, or the kernel will not tell us. */
+  readonly maxTasks: number | null;
 }
 
 /** A file that was deleted and is still held open: its room comes back when the holder closes it. */
