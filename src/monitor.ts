@@ -16,6 +16,7 @@ import type { GatewayWorker } from './gateway-worker.ts';
 import type { Fix } from './fixes/contract.ts';
 import { Flows } from './flows.ts';
 import { systemClock } from './host/clock.ts';
+import { sweepKeptOutput } from './host/kept-output.ts';
 import { createSupervisor, type SupervisorControl } from './host/supervisor.ts';
 import type { Notifier } from './notifiers/contract.ts';
 import type { Operations } from './operations.ts';
@@ -348,6 +349,11 @@ function upkeep(state: string, store: Store, clock: Clock): readonly Chore[] {
       otherwise: 'old snapshots could not be removed',
       everyMs: HOUR_MS,
       work: () => pruneSnapshots(state, store, clock.now() - KEEP_MS),
+    },
+    {
+      otherwise: 'what killed runs have left could not be removed',
+      everyMs: HOUR_MS,
+      work: async () => sweepKeptOutput(clock.now()),
     },
     {
       otherwise: 'the store could not be copied',

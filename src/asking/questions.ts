@@ -12,6 +12,7 @@ import type {
   WhyAnswer,
 } from '../answers.ts';
 import { incidentRow, type Incident, type IncidentStateName } from '../core/incident.ts';
+import { canTakeBack } from '../core/outcome.ts';
 import type { GatewayReport, ModelRoute } from '../core/gateway.ts';
 import type { Plan } from '../core/plan.ts';
 import type { Severity } from '../core/words.ts';
@@ -165,6 +166,10 @@ export class Questions {
       const plan = await this.#d.store.plan(incident.state.plan);
       return { incident: row, plan, reason: incident.reason, considered: [] };
     }
+    if (incident.state.name === 'healing' || incident.state.name === 'verifying') {
+      const reason = `plan ${incident.state.plan} is under way (${incident.reason}); \`selfheal incident ${id}\` shows its steps`;
+      return { incident: row, plan: null, reason, considered: [] };
+    }
     const suggested = await this.#suggestion(incident);
     if (suggested) return { incident: row, plan: suggested, reason: suggested.decision.reason, considered: [] };
     const considered = await this.#d.planner.consider(incident, { requestedByPerson: true });
@@ -221,7 +226,7 @@ function nextOf({ id, state, fixable }: Incident): readonly (Omit<Due, 'at'> & {
     case 'open':
       return fixable ? [{ incident: id, what: 'attempt', at: state.notBefore }] : [];
     case 'verifying':
-      return [{ incident: id, what: 'verdict', at: state.quietUntil }];
+      return state.beside === undefined ? [{ incident: id, what: 'verdict', at: state.quietUntil }] : [];
     case 'awaiting-approval':
       return [{ incident: id, what: 'lapse', at: state.until }];
     case 'silenced':
@@ -239,7 +244,7 @@ function nextCommands(incident: Incident): readonly string[] {
     case 'needs-human':
       return [`selfheal plan ${incident.id}`, `selfheal fix ${incident.id}`, `selfheal resolve ${incident.id}`];
     case 'resolved':
-      return incident.outcome?.kind === 'fixed' ? [`selfheal rollback ${incident.id}`] : [];
+      return canTakeBack(incident.outcome) ? [`selfheal rollback ${incident.id}`] : [];
     default:
       return [`selfheal plan ${incident.id}`, `selfheal why ${incident.id}`];
   }

@@ -3,6 +3,7 @@
 
 import type { IncidentRow } from '../core/incident.ts';
 import type { Button, Notification } from '../core/notification.ts';
+import { canTakeBack } from '../core/outcome.ts';
 import type { Plan } from '../core/plan.ts';
 import type { Operations, Person } from '../operations.ts';
 import { GRAMMAR, type Command, type CommandName } from './grammar.ts';
@@ -149,9 +150,7 @@ function decisionButtons(
       ]
     : [];
   const rollback: readonly Button[] =
-    incident.state === 'resolved' && incident.outcome?.kind === 'fixed'
-      ? [{ label: 'Roll back', action: 'rollback' }]
-      : [];
+    incident.state === 'resolved' && canTakeBack(incident.outcome) ? [{ label: 'Roll back', action: 'rollback' }] : [];
   const silence = incident.state === 'resolved' ? others.filter((b) => b.action !== 'silence') : others;
   const buttons = [...decision, ...rollback, ...silence];
   const bound = waits && plan ? { id: plan.id, hash: plan.hash, expiresAt: plan.expiresAt } : null;

@@ -79,6 +79,13 @@ describe('what is told while the monitor runs', () => {
     ]);
   });
 
+  it('a repair that has no way back is told without one', () => {
+    const outcome = { ...proven, hasWayBack: false as const };
+    expect(told([starts, { kind: 'finished', outcome, retryAt: null }]).slice(2)).toEqual([
+      'selfheal: #4 fixed      restore it: proven (✓ all keys)',
+    ]);
+  });
+
   it('repeats are not told, and neither is the same reason twice', () => {
     const waits: IncidentEvent = { kind: 'postponed', until: NOW + 60_000, reason: 'the service is starting' };
     expect(told([seen, seen, waits, seen, waits])).toEqual([

@@ -2,6 +2,7 @@
 // supervised program as it comes. Our lines name us, so that no reader of logs takes them for those of the program.
 
 import { incidentRow, type Incident } from '../core/incident.ts';
+import { canTakeBack } from '../core/outcome.ts';
 import { oneLine } from '../core/visible.ts';
 import { withNames } from '../core/wording.ts';
 import { type Colors, span } from './output.ts';
@@ -82,7 +83,10 @@ function sentence(incident: Incident, known: boolean, now: number): Sentence {
     case 'verifying':
       return { word: 'checked', text: reason, ids: [] };
     case 'resolved':
-      if (state.by === 'fix') return { word: 'fixed', text: `${reason}${proof(incident)}`, ids: ['rollback'] };
+      if (state.by === 'fix') {
+        const ids = canTakeBack(outcome) ? ['rollback'] : [];
+        return { word: 'fixed', text: `${reason}${proof(incident)}`, ids };
+      }
       return { word: outcome?.undoneBy ? 'taken back' : 'over', text: reason, ids: [] };
     case 'needs-human': {
       const taken = outcome?.kind === 'rolled-back' && outcome.reason === incident.reason;
@@ -119,7 +123,7 @@ const fact = (text: string): string => oneLine(withNames(text), 240);
 export function happeningLine(incident: Incident, { word, text, commands }: Happening, look: EventLook): string {
   const { colors } = look;
   const time = new Date(look.now).toLocaleTimeString('en-GB', { hour12: false });
-  const hint = word === 'fixed' ? `undo: ${commands[0]}` : commands.join(' · ');
+  const hint = word === 'fixed' && commands[0] ? `undo: ${commands[0]}` : commands.join(' · ');
   const tail = hint === '' ? '' : `  ${colors.dim(hint)}`;
   return `${colors.dim(`${time} selfheal:`)} #${incident.id} ${paint(word, colors)} ${text}${tail}`;
 }

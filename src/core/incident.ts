@@ -13,8 +13,17 @@ export type IncidentState =
   | { readonly name: 'awaiting-approval'; readonly plan: string; readonly until: number }
   /** `owner` identifies the acting process (pid and start time), `leaseUntil` when it counts as dead. */
   | { readonly name: 'healing'; readonly plan: string; readonly owner: string; readonly leaseUntil: number }
-  /** The last step was done at `since` and the checks passed; the error must stay away until `quietUntil`. */
-  | { readonly name: 'verifying'; readonly plan: string; readonly since: number; readonly quietUntil: number }
+  /**
+   * The last step was done at `since` and the checks passed; the error must stay away until `quietUntil`. `beside`: another
+   * incident keeps the service down, and is healed before this one can be proven.
+   */
+  | {
+      readonly name: 'verifying';
+      readonly plan: string;
+      readonly since: number;
+      readonly quietUntil: number;
+      readonly beside?: string;
+    }
   | { readonly name: 'resolved'; readonly by: 'fix' | 'person' | 'itself' | 'cause'; readonly at: number }
   | { readonly name: 'needs-human'; readonly reason: string; readonly at: number }
   | { readonly name: 'silenced'; readonly by: string; readonly until: number };
@@ -124,6 +133,7 @@ export type IncidentEvent =
       readonly since: number;
       readonly quietUntil: number;
       readonly reason: string;
+      readonly beside?: string;
     }
   | { readonly kind: 'finished'; readonly outcome: Outcome; readonly retryAt: number | null }
   | { readonly kind: 'postponed'; readonly until: number; readonly reason: string }
@@ -246,7 +256,13 @@ function change(incident: Incident, event: IncidentEvent): Incident {
     case 'steps-done':
       return {
         ...incident,
-        state: { name: 'verifying', plan: incident.plan ?? '', since: event.since, quietUntil: event.quietUntil },
+        state: {
+          name: 'verifying',
+          plan: incident.plan ?? '',
+          since: event.since,
+          quietUntil: event.quietUntil,
+          ...(event.beside === undefined ? {} : { beside: event.beside }),
+        },
         reason: event.reason,
       };
     case 'finished':
@@ -395,6 +411,8 @@ export interface IncidentRow {
     readonly reason: string;
     readonly at: string;
     readonly evidence: Outcome['evidence'];
+    /** False: nothing of what was done has a way back. */
+    readonly hasWayBack?: false;
   } | null;
   readonly reason: string;
 }
@@ -422,6 +440,7 @@ export function incidentRow(incident: Incident): IncidentRow {
       reason: outcome.reason,
       at: new Date(outcome.at).toISOString(),
       evidence: outcome.evidence,
+      ...(outcome.hasWayBack === false ? { hasWayBack: false } : {}),
     },
     reason: incident.reason,
   };

@@ -143,6 +143,24 @@ describe('cards', () => {
     );
   });
 
+  it.each([
+    ['offer to roll back what has a way back', {}, ['details', 'rollback']],
+    ['offer nothing where nothing has a way back', { hasWayBack: false as const }, ['details']],
+  ])('%s', (_, changes, buttons) => {
+    const outcome = { kind: 'fixed' as const, reason: 'proven', at: NOW, plan: 'p1', evidence: [], ...changes };
+    const incident = sampleIncident({ state: { name: 'resolved', by: 'fix', at: NOW }, outcome });
+    const card = fixedCard({
+      incident,
+      plan: null,
+      approval: null,
+      maxAttempts: 3,
+      next: [],
+      now: NOW,
+      timezone: 'UTC',
+    });
+    expect(card.buttons.map(({ action }) => action)).toEqual(buttons);
+  });
+
   it('ask with everything that decides, however long the rest is', () => {
     fc.assert(
       fc.property(facts, (given) => {

@@ -3,6 +3,7 @@
 
 import type { Incident } from '../core/incident.ts';
 import type { Button, Notification } from '../core/notification.ts';
+import { canTakeBack } from '../core/outcome.ts';
 import type { Plan } from '../core/plan.ts';
 import type { Severity } from '../core/words.ts';
 import { oneLine } from '../core/visible.ts';
@@ -98,7 +99,7 @@ export function fixedCard(facts: CardFacts): Card {
         : null,
       plan?.restart === 'done' ? 'The service was restarted.' : null,
     ),
-    buttons: incident.state.name === 'resolved' && plan ? [DETAILS, ROLL_BACK] : [DETAILS],
+    buttons: incident.state.name === 'resolved' && canTakeBack(incident.outcome) ? [DETAILS, ROLL_BACK] : [DETAILS],
     plan: null,
   };
 }
@@ -201,6 +202,7 @@ function stateLine(facts: CardFacts): string {
     case 'healing':
       return `Fixing: ${what}${approvedBy(facts)}`;
     case 'verifying':
+      if (state.beside !== undefined) return `Done: ${what}. ${capital(reason)}.`;
       return `Done and checked: ${what}. It must stay quiet until ${clockTime(state.quietUntil, timezone)}.`;
     case 'resolved':
       return state.by === 'fix'

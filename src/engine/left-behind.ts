@@ -9,6 +9,12 @@ export function lastStepDoneAt(journal: readonly JournalEntry[]): number | null 
   return journal.findLast((entry) => entry.phase === 'done')?.at ?? null;
 }
 
+/** True when the last checks found what had failed working again, and another problem in the way of the service. */
+export function isBeside(journal: readonly JournalEntry[]): boolean {
+  const last = journal.findLast(({ phase, data }) => phase === 'checked' && data['when'] !== 'before');
+  return last?.data['verdict'] === 'beside';
+}
+
 /** True when a step that has a way back may have changed something that was not put back. */
 export function hasSomethingLeft(plan: Plan, journal: readonly JournalEntry[]): boolean {
   return plan.steps.some((step, index) => {

@@ -268,7 +268,8 @@ export class Planner {
     for (const incident of await store.incidents({ service, since: clock.now() - DAY_MS, limit: 200 })) {
       const { state, outcome } = incident;
       const handles = fixes.find((fix) => fix.name === incident.fix)?.handles ?? [];
-      if (state.name === 'verifying') found.push({ incident, at: state.since, handles });
+      // One that waits for another problem has proven nothing yet.
+      if (state.name === 'verifying' && state.beside === undefined) found.push({ incident, at: state.since, handles });
       if (state.name !== 'resolved' || outcome?.kind !== 'fixed' || !outcome.plan) continue;
       const plan = await store.plan(outcome.plan);
       if (plan) found.push({ incident, at: outcome.at - plan.settleMs, handles });

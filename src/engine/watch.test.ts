@@ -290,6 +290,48 @@ describe('a watcher', () => {
     expect(flow.problems).toEqual(['source a failed and is opened again: Error: the file system was away']);
   });
 
+  it('forgets what a source had counted before a restart, however often another one breaks', async () => {
+    const store = await open();
+    const cursor = { counted: [['of a file that is gone']] };
+    await store.commitWatch({ incidents: [], cursors: [{ source: 'ahead:a', cursor }] });
+    const file = (id: string) =>
+      createFileSource({
+        id,
+        service: 'agent',
+        patterns: [scratch.path(`${id}.log`)],
+        startAt: 'beginning',
+        pollMs: 100,
+      });
+    // A minute takes two seconds, so that the other one breaks again within it.
+    const clock: Clock = {
+      ...systemClock,
+      monotonic: () => systemClock.monotonic() * 30,
+      sleep: (ms, signal) => systemClock.sleep(ms / 30, signal),
+    };
+    const flow = flowOn(store, {
+      clock,
+      sources: [
+        file('a'),
+        {
+          ...file('b'),
+          // eslint-disable-next-line require-yield
+          async *open() {
+            throw new Error('the file system is away');
+          },
+        },
+      ],
+    });
+    scratch.write('a.log', calm);
+    flow.run();
+    const isForgotten = async () => {
+      // A record that may still go on is written beside the place.
+      appendFileSync(scratch.path('a.log'), traceback('firstlib'));
+      return !JSON.stringify(await store.cursor('ahead:a')).includes('of a file that is gone');
+    };
+    expect(await until(isForgotten)).toBe(true);
+    expect(flow.problems.length).toBeGreaterThan(1);
+  });
+
   it('counts nothing again when whoever hears of it throws', async () => {
     const store = await open();
     const flow = flowOn(store, {

@@ -120,7 +120,8 @@ export class WatchFlow {
   readonly #readBy = new Map<string, string>();
   /** By source, as it is stored. */
   readonly #ahead = new Map<string, Ahead>();
-  #forgetOldAt = Number.POSITIVE_INFINITY;
+  /** By source: when what it had counted before a restart is forgotten. Another one that breaks now and then changes nothing. */
+  readonly #forgetOldAt = new Map<string, number>();
   #isLookDue = false;
 
   constructor(deps: WatchFlowDeps) {
@@ -171,7 +172,7 @@ export class WatchFlow {
   async #begin(source: string): Promise<Cursor | null> {
     const { store, clock } = this.#deps;
     if (!this.#ahead.has(source)) this.#ahead.set(source, Ahead.parse(await store.cursor(aheadOf(source))));
-    this.#forgetOldAt = clock.monotonic() + OLD_MS;
+    this.#forgetOldAt.set(source, clock.monotonic() + OLD_MS);
     return store.cursor(source);
   }
 
@@ -260,9 +261,12 @@ export class WatchFlow {
   }
 
   #forgetOld(): void {
-    if (this.#deps.clock.monotonic() < this.#forgetOldAt) return;
-    this.#forgetOldAt = Number.POSITIVE_INFINITY;
-    for (const [source, ahead] of this.#ahead) this.#ahead.set(source, ahead.withoutOld());
+    const now = this.#deps.clock.monotonic();
+    for (const [source, at] of this.#forgetOldAt) {
+      if (now < at) continue;
+      this.#forgetOldAt.delete(source);
+      this.#ahead.set(source, (this.#ahead.get(source) ?? Ahead.empty).withoutOld());
+    }
   }
 
   async #commitUntil(signal: AbortSignal): Promise<void> {

@@ -3,6 +3,8 @@
 
 import { type Diagnosis, defineFix, notApplicable, refuse, type FixContext } from './contract.ts';
 import { claimOf } from './shared/claims.ts';
+import { drillService } from './shared/drill-service.ts';
+import { NO_TASK_LEFT, tasksOf } from './shared/tasks.ts';
 
 const LIMITS: readonly { readonly match: RegExp; readonly advice: string; readonly next: readonly string[] }[] = [
   {
@@ -19,8 +21,7 @@ const LIMITS: readonly { readonly match: RegExp; readonly advice: string; readon
     next: ['cat /proc/sys/fs/file-nr', 'sysctl fs.file-max'],
   },
   {
-    match:
-      /fork: retry: Resource temporarily unavailable|can't start new thread|pthread_create.{0,40}Resource temporarily|spawn .{0,80}EAGAIN/i,
+    match: NO_TASK_LEFT,
     advice:
       'no more tasks may be started: look for what multiplies (`ps -eLf`), or raise TasksMax or `ulimit -u` for it',
     next: ['ps -eLo user= | sort | uniq -c | sort -n', 'sysctl kernel.pid_max kernel.threads-max'],
@@ -59,6 +60,28 @@ export default defineFix({
       expect: 'refused',
     },
     {
+      given: 'no task may be started, and the service runs a few only',
+      world: async (kit) => {
+        await (await drillService(kit)).start();
+      },
+      message: 'bash: fork: retry: Resource temporarily unavailable',
+      facts: {},
+      type: 'out_of_memory',
+      expect: 'refused',
+    },
+    {
+      given: 'the service itself runs nearly all tasks it may have',
+      world: async (kit) => {
+        const { start } = await drillService(kit);
+        await kit.write('multiply', '');
+        await start();
+      },
+      message: 'bash: fork: retry: Resource temporarily unavailable',
+      facts: {},
+      type: 'out_of_memory',
+      expect: 'not-applicable',
+    },
+    {
       given: 'the disk itself is meant',
       world: (kit) => kit.write('a', ''),
       message: 'ENOSPC: no space left on device, write',
@@ -69,7 +92,10 @@ export default defineFix({
   ],
 });
 
-async function diagnose({ incident }: FixContext): Promise<Diagnosis> {
+async function diagnose({ incident, service, probe }: FixContext): Promise<Diagnosis> {
   const limit = LIMITS.find(({ match }) => match.test(claimOf(incident)));
+  const { process } = limit?.match === NO_TASK_LEFT ? await probe.services.state(service.name) : { process: null };
+  const tasks = process && (await tasksOf(probe, process));
+  if (tasks?.isNearlyAll) return notApplicable(`${tasks.said}: the service itself multiplies, and can be started anew`);
   return limit ? refuse(limit.advice, limit.next) : notApplicable('no limit of the kernel is named');
 }

@@ -1,11 +1,13 @@
-// A service has used up its descriptors or its memory. A new process begins with none of it; what leaks is for the
+// A service has used up its descriptors, its tasks or its memory. A new process begins with none of it; what leaks is for the
 // owner to mend, so a service that comes back for more again and again is not started for ever.
 
 import type { Probe, ProcessInfo, ServiceState } from '../host/contract.ts';
 import { type Diagnosis, defineFix, later, notApplicable, propose, refuse, type FixContext } from './contract.ts';
+import { claimOf } from './shared/claims.ts';
 import { drillService } from './shared/drill-service.ts';
 import { named, treeOf } from './shared/kin.ts';
 import { reasonNotToRestart, restartProofs, restartStep, restartVia } from './shared/restarting.ts';
+import { NO_TASK_LEFT, tasksOf } from './shared/tasks.ts';
 
 /** From this share of its descriptors on, what the log says is confirmed. */
 const NEARLY_ALL = 0.8;
@@ -49,6 +51,28 @@ export default defineFix({
       expect: ['restart'],
     },
     {
+      given: 'the service runs nearly all tasks it may have',
+      world: async (kit) => {
+        const { start } = await drillService(kit);
+        await kit.write('multiply', '');
+        await start();
+      },
+      message: "RuntimeError: can't start new thread",
+      facts: {},
+      type: 'out_of_memory',
+      expect: ['restart'],
+    },
+    {
+      given: 'no thread could be started, and the service runs a few only',
+      world: async (kit) => {
+        await (await drillService(kit)).start();
+      },
+      message: "RuntimeError: can't start new thread",
+      facts: {},
+      type: 'out_of_memory',
+      expect: 'not-applicable',
+    },
+    {
       given: 'the service holds a few descriptors only',
       world: async (kit) => {
         await (await drillService(kit)).start();
@@ -90,14 +114,15 @@ async function diagnose({ incident, service, probe }: FixContext): Promise<Diagn
   const memory = await probe.processes.availableMemory();
   if (!state.running && memory.freeBytes < memory.totalBytes * NO_MEMORY)
     return later(now + LOOK_AGAIN_MS, 'the host has no memory left to start anything');
-  const found = await confirm(incident.type, state, probe);
+  const what = scarce(incident);
+  const found = await confirm(what, state, probe);
   if ('refuted' in found) return notApplicable(found.refuted);
   const via = restartVia(service);
   const objection = reasonNotToRestart(service, state);
   if (via === null || objection !== null) return refuse(objection ?? 'nobody is declared to start it');
   const health = await probe.services.health(service.name);
   return propose({
-    title: `restart ${service.name}, which has used up its ${incident.type === 'too_many_files' ? 'descriptors' : 'memory'}`,
+    title: `restart ${service.name}, which has used up its ${what}`,
     why: `${found.confirmed} A new process begins with none of it; if it comes back, the leak or the limit needs a person.`,
     facts: state.process ? { pid: state.process.pid } : {},
     steps: [restartStep(service, via, state.process)],
@@ -107,9 +132,26 @@ async function diagnose({ incident, service, probe }: FixContext): Promise<Diagn
   });
 }
 
-async function confirm(type: string, state: ServiceState, probe: Probe): Promise<Finding> {
+type Scarce = 'descriptors' | 'tasks' | 'memory';
+
+/** A kernel that starts no task says so in the words of a lack of memory. */
+function scarce(incident: FixContext['incident']): Scarce {
+  if (incident.type === 'too_many_files') return 'descriptors';
+  return NO_TASK_LEFT.test(claimOf(incident)) ? 'tasks' : 'memory';
+}
+
+async function confirm(what: Scarce, state: ServiceState, probe: Probe): Promise<Finding> {
   if (!state.process) return { confirmed: `The service ${state.evidence}.` };
-  return type === 'too_many_files' ? confirmFiles(state.process, probe) : confirmMemory(state.process, probe);
+  switch (what) {
+    case 'descriptors':
+      return confirmFiles(state.process, probe);
+    case 'tasks': {
+      const { isNearlyAll, said } = await tasksOf(probe, state.process);
+      return isNearlyAll ? { confirmed: `${said}.` } : { refuted: `${said}: it is not what multiplies` };
+    }
+    case 'memory':
+      return confirmMemory(state.process, probe);
+  }
 }
 
 async function confirmFiles(root: ProcessInfo, probe: Probe): Promise<Finding> {

@@ -93,7 +93,8 @@ export default defineFix({
 async function diagnose(context: FixContext): Promise<Diagnosis> {
   const { service, probe } = context;
   const repository = await probe.git.repository(service.directory);
-  if (repository === null || repository.head === null) return notApplicable('the service has no git repository');
+  if (repository === null) return notApplicable('the service has no git repository');
+  if (repository.head === null) return notApplicable('the repository of the service has no commit yet');
   const healthy = await lastHealthy(context, repository);
   if (healthy === null) return notApplicable('no commit is known with which the service ran well');
   if (healthy.commit === repository.head) return notApplicable('the commit is the one with which the service ran well');

@@ -65,7 +65,10 @@ export function parseAnswer(stdout: string): HandsAnswer | null {
   try {
     const answer = JSON.parse(line) as Record<string, unknown>;
     if ('outcome' in answer) return { kind: 'finished', outcome: answer['outcome'] } as HandsAnswer;
-    if (answer['acted'] === true) return { kind: 'acted', evidence: answer['evidence'] } as HandsAnswer;
+    if (answer['acted'] === true) {
+      const { evidence, beside } = answer;
+      return { kind: 'acted', evidence, ...(typeof beside === 'string' ? { beside } : {}) } as HandsAnswer;
+    }
     if (answer['putOff'] === true) return { kind: 'put-off', reason: String(answer['reason']) };
     if (answer['busy'] === true) return { kind: 'busy', reason: String(answer['reason']) };
     return null;
@@ -80,7 +83,7 @@ export function printedAnswer(answer: Exclude<HandsAnswer, { kind: 'died' }>): s
     case 'finished':
       return JSON.stringify({ outcome: answer.outcome });
     case 'acted':
-      return JSON.stringify({ acted: true, evidence: answer.evidence });
+      return JSON.stringify({ acted: true, evidence: answer.evidence, beside: answer.beside });
     case 'put-off':
       return JSON.stringify({ putOff: true, reason: answer.reason });
     case 'busy':

@@ -1,10 +1,11 @@
 // The process that acts. It is given nothing but the id of a frozen plan: it checks by itself that the plan
 // may run, journals each intent before its effect, proves or takes back, and says how it ended.
 
+import type { Evidence } from '../core/outcome.ts';
 import type { Step } from '../core/plan.ts';
 import { EffectError, type Snapshot } from '../host/contract.ts';
 import { hindrance, objectionTo, pausedBy } from './authority.ts';
-import { checkAfter, checkBefore, evidenceOf, nothingToHeal } from './checking.ts';
+import { checkAfter, checkBefore, evidenceOf, nothingToHeal, type Verdict } from './checking.ts';
 import { isOutstanding, lastClaim, planState, type Ending } from './journal.ts';
 import { claim, isAlive, lockAll, obstacle, rivalAt } from './locking.ts';
 import { Session, textOf, type HandsAnswer, type HandsDeps, type HandsVerb } from './session.ts';
@@ -61,7 +62,7 @@ async function takeUp(session: Session, verb: Exclude<HandsVerb, 'act'>): Promis
     return session.over(known.outcome);
   const last = lastClaim(session.entries);
   if (known.name === 'acted' && verb === 'recover' && last && !(await isAlive(session.deps, last)))
-    return { kind: 'acted', evidence: evidenceOf(known.checks) };
+    return session.acted(evidenceOf(known.checks), known.beside);
   // Asked before the plan is claimed: a refusal that comes back every few seconds must leave nothing in the journal.
   const hindered = (await rivalAt(session)) ?? (await obstacle(session));
   if (hindered !== null) return { kind: 'busy', reason: hindered };
@@ -89,7 +90,7 @@ async function goOn(session: Session, verb: 'verify' | 'recover'): Promise<Hands
     case 'acting':
       return recover(session);
     case 'acted':
-      return verb === 'verify' ? verify(session) : { kind: 'acted', evidence: evidenceOf(state.checks) };
+      return verb === 'verify' ? verify(session) : session.acted(evidenceOf(state.checks), state.beside);
     case 'undoing':
       return goOnTakingBack(session, state.ending, []);
     case 'finished':
@@ -178,9 +179,12 @@ async function failed(session: Session, index: number, { reason, touched }: Fail
 async function prove(session: Session): Promise<HandsAnswer> {
   const { rows, verdict } = await checkAfter(session);
   const evidence = evidenceOf(rows);
-  const data = { when: 'after', verdict: verdict.name, checks: rows };
+  const beside = verdict.name === 'beside' && verdict.incident !== null ? { beside: verdict.incident } : {};
+  const data = { when: 'after', verdict: verdict.name, checks: rows, ...beside };
   await session.write('checked-after', { step: -1, phase: 'checked', data });
-  if (verdict.name === 'passed' || verdict.name === 'untried') return { kind: 'acted', evidence };
+  if (verdict.name === 'passed' || verdict.name === 'untried') return session.acted(evidence);
+  if (verdict.name === 'beside')
+    return verdict.incident === null ? keep(session, verdict, evidence) : session.acted(evidence, verdict.incident);
   return takeBack(session, endingOf(verdict), evidence);
 }
 
@@ -203,8 +207,20 @@ async function verify(session: Session): Promise<HandsAnswer> {
     return session.finish(
       session.outcome('inconclusive', `${session.plan.title}: ${KEPT}; ${verdict.reason}`, evidence),
     );
+  if (verdict.name === 'beside') return keep(session, verdict, evidence);
   if (verdict.name === 'unknown') return session.finish(session.outcome('inconclusive', verdict.reason, evidence));
   return takeBack(session, { kind: 'rolled-back', reason: `it did not last: ${verdict.reason}` }, evidence);
+}
+
+/** What had failed works again, and something else is in the way that was there before: no proof, and no reason to undo it. */
+function keep(
+  session: Session,
+  { incident, reason }: Extract<Verdict, { name: 'beside' }>,
+  evidence: readonly Evidence[],
+): Promise<HandsAnswer> {
+  const what = incident === null ? 'something else' : `problem ${incident}`;
+  const text = `done and kept: what had failed works again, but ${what} is in the way`;
+  return session.finish(session.outcome('inconclusive', `${session.plan.title}: ${text} (${reason})`, evidence));
 }
 
 // ---------------------------------------------------------------- after a death

@@ -50,8 +50,8 @@ export type PlanState =
   | { readonly name: 'claimed' }
   /** `step` is the last one that was begun. */
   | { readonly name: 'acting'; readonly step: number }
-  /** All steps done, all checks passed. */
-  | { readonly name: 'acted'; readonly checks: readonly CheckRow[] }
+  /** All steps done, all checks passed; or all but those that fail by the problem `beside`. */
+  | { readonly name: 'acted'; readonly checks: readonly CheckRow[]; readonly beside?: string }
   | { readonly name: 'undoing'; readonly ending: Ending }
   | { readonly name: 'finished'; readonly outcome: Outcome };
 export type PlanStateName = PlanState['name'];
@@ -77,7 +77,7 @@ function next(state: PlanState, entry: JournalEntry): PlanState {
         : { name: 'acting', step: entry.step };
     case 'checked':
       return entry.data['when'] === 'after' && KEEPS.has(entry.data['verdict'])
-        ? { name: 'acted', checks: rowsOf(entry) }
+        ? { name: 'acted', checks: rowsOf(entry), ...besideOf(entry) }
         : state;
     case 'undo-intent':
     case 'undone':
@@ -89,7 +89,9 @@ function next(state: PlanState, entry: JournalEntry): PlanState {
 }
 
 /** Verdicts with which what was done stays for the settle time. */
-const KEEPS: ReadonlySet<unknown> = new Set(['passed', 'untried']);
+const KEEPS: ReadonlySet<unknown> = new Set(['passed', 'untried', 'beside']);
+
+const besideOf = ({ data }: JournalEntry) => (typeof data['beside'] === 'string' ? { beside: data['beside'] } : {});
 
 const INTERRUPTED: Ending = { kind: 'rolled-back', reason: 'it was interrupted while it was being taken back' };
 
@@ -151,6 +153,11 @@ export function lastClaim(entries: readonly JournalEntry[]): Claim | null {
 /** Epoch milliseconds when the first step began, for checks that ask for something newer; null before. */
 export function beganAt(entries: readonly JournalEntry[]): number | null {
   return entries.find((entry) => entry.phase === 'intent')?.at ?? null;
+}
+
+/** Epoch milliseconds when the last step was done; null when none was. */
+export function lastDoneAt(entries: readonly JournalEntry[]): number | null {
+  return entries.findLast((entry) => entry.phase === 'done')?.at ?? null;
 }
 
 /** How the checks came out before the first step: what was broken already is not held against the plan. */

@@ -19,8 +19,11 @@ import { lastClaim, stepStates, type Owner, type StepState } from './journal.ts'
 
 /** What came back from the process that acts. */
 export type HandsAnswer =
-  /** All steps are done and all checks passed; the settle time decides. */
-  | { readonly kind: 'acted'; readonly evidence: readonly Evidence[] }
+  /**
+   * All steps are done and all checks passed; the settle time decides. With `beside` only the failed operation works again,
+   * and that incident, which keeps the service down, has to be healed first: nothing is locked for it any more.
+   */
+  | { readonly kind: 'acted'; readonly evidence: readonly Evidence[]; readonly beside?: string }
   | { readonly kind: 'finished'; readonly outcome: Outcome }
   /** Nothing was tried and nothing touched: everything is paused, or somebody else holds what it needs. */
   | { readonly kind: 'put-off'; readonly reason: string }
@@ -138,9 +141,20 @@ export class Session {
 
   /** The answer for a plan whose outcome is stored. Its writer may have died before it gave the locks back. */
   async over(outcome: Outcome): Promise<HandsAnswer> {
+    await this.#unlock();
+    return { kind: 'finished', outcome };
+  }
+
+  /** The answer of a plan whose steps are done. While it waits for another one, that one must get at the service. */
+  async acted(evidence: readonly Evidence[], beside?: string): Promise<HandsAnswer> {
+    if (beside === undefined) return { kind: 'acted', evidence };
+    await this.#unlock();
+    return { kind: 'acted', evidence, beside };
+  }
+
+  async #unlock(): Promise<void> {
     for (const resource of this.plan.resources) await this.deps.store.unlock(resource, lockOwner(this.plan.id));
     await this.releaseHost();
-    return { kind: 'finished', outcome };
   }
 
   effect(step: Step): Effect<never> | null {

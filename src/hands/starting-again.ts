@@ -2,7 +2,8 @@
 // It is started once more, through whoever owns it, so that both are the same again.
 
 import type { RestartStep } from '../core/plan.ts';
-import type { Effect, EffectContext, Snapshot } from '../host/contract.ts';
+import { type Effect, type EffectContext, EffectError, type Snapshot } from '../host/contract.ts';
+import { runsSince, wasIll } from './checking.ts';
 import { isOutstanding, isStartedAgain, type StepState } from './journal.ts';
 import { textOf, type Session } from './session.ts';
 
@@ -38,7 +39,7 @@ export async function startAgain(session: Session, index: number, signal: AbortS
   const context = await session.context(index, signal);
   if (!effect) return { passed: false, text: 'steps of kind restart are not known here' };
   const begun = await intention(session, index, step, effect, context);
-  if (typeof begun === 'string') return finish(session, index, { passed: 'unknown', text: begun });
+  if ('passed' in begun) return finish(session, index, begun as StartedAgain);
   await session.assertMine();
   await session.deps.reach(`undo.${index}.before`);
   const result = await attempt(session, step, effect, begun, context);
@@ -46,48 +47,68 @@ export async function startAgain(session: Session, index: number, signal: AbortS
   return finish(session, index, result);
 }
 
-/** Who runs now, written down before anything is started; a text says why nothing is to be started. */
+/** Who runs now, written down before anything is started; else why nothing is. */
 async function intention(
   session: Session,
   index: number,
   step: RestartStep,
   effect: Effect<never>,
   context: EffectContext,
-): Promise<Again | string> {
+): Promise<Again | StartedAgain> {
   const state = session.steps()[index];
   const known = state && 'snapshot' in state ? state.snapshot : {};
   if (state?.name === 'undoing') return known as Again;
-  let snapshot: Again | string;
+  const found = await lookNow(effect, step, context, (known['identity'] ?? null) as Again['first']);
+  const data = 'passed' in found ? {} : { snapshot: found };
+  await session.write(`undo-intent.${index}`, { step: index, phase: 'undo-intent', data });
+  return found;
+}
+
+async function lookNow(
+  effect: Effect<never>,
+  step: RestartStep,
+  context: EffectContext,
+  first: Again['first'],
+): Promise<Again | StartedAgain> {
   try {
     const now = await effect.snapshot(step as never, context);
-    snapshot = { identity: now['identity'], first: known['identity'] ?? null };
+    return { ...now, identity: now['identity'], first };
   } catch (error) {
-    snapshot = session.clean(textOf(error));
+    // Whom a person has stopped since does not run the wrong thing. Of anybody else nothing is known.
+    const isStopped = error instanceof EffectError && error.code === 'precondition';
+    return { passed: isStopped || first === null ? 'unknown' : false, text: textOf(error) };
   }
-  const data = typeof snapshot === 'string' ? {} : { snapshot };
-  await session.write(`undo-intent.${index}`, { step: index, phase: 'undo-intent', data });
-  return snapshot;
 }
 
 async function attempt(
-  { deps }: Session,
+  session: Session,
   step: RestartStep,
   effect: Effect<never>,
   begun: Again,
   context: EffectContext,
 ): Promise<StartedAgain> {
-  const { running } = await deps.probe.services.state(step.service);
+  const { running } = await session.deps.probe.services.state(step.service);
   const ranBefore = (begun.first ?? null) !== null;
   if (running === false && !ranBefore && (begun.identity ?? null) === null)
     return { passed: true, text: 'it did not run before, and does not run now' };
   try {
     if ((await effect.probe(step as never, begun, context)) !== 'done')
       await effect.apply(step as never, begun, context);
-    return { passed: true, text: 'it was started once more, and runs what its files say' };
+    return await proveStarted(session, step, ranBefore);
   } catch (error) {
     // What did not run before the plan may be just as unable to start as it was then.
     return { passed: ranBefore ? false : 'unknown', text: textOf(error) };
   }
+}
+
+/** That somebody was started says little: it has to stay up on what was put back, if it did before the plan. */
+async function proveStarted(session: Session, { service }: RestartStep, ranBefore: boolean): Promise<StartedAgain> {
+  const index = session.plan.steps.findIndex((step) => step.kind === 'restart' && step.service === service);
+  const intent = session.entries.findLast((entry) => entry.phase === 'undo-intent' && entry.step === index);
+  const { passed, text } = await runsSince(session, service, intent?.at ?? session.deps.clock.now());
+  if (passed === true) return { passed, text: `it was started once more, and runs what its files say: ${text}` };
+  const wasWell = ranBefore && !wasIll(session);
+  return { passed: passed === false && wasWell ? false : 'unknown', text: `it was started once more: ${text}` };
 }
 
 async function finish(session: Session, index: number, result: StartedAgain): Promise<StartedAgain> {

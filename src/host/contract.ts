@@ -129,6 +129,10 @@ export interface ProcessUsage {
   /** Open descriptors and the soft limit; null when the kernel will not tell us. */
   readonly openFiles: number | null;
   readonly maxOpenFiles: number | null;
+  /** Threads it runs. */
+  readonly tasks: number;
+  /** Soft limit on the tasks of its user; null when there is none, or the kernel will not tell us. */
+  readonly maxTasks: number | null;
 }
 
 /** A file that was deleted and is still held open: its room comes back when the holder closes it. */
@@ -446,6 +450,8 @@ export interface ProcessProbe {
 export interface ServiceState {
   readonly running: boolean | 'unknown';
   readonly process: ProcessInfo | null;
+  /** Counts the starts, where somebody does. It tells that a program was started that is gone before anybody looks. */
+  readonly starts?: number;
   /** A person (or a clean exit) stopped it: nobody starts it again but a person. */
   readonly stoppedOnPurpose: boolean;
   /** Starts within the last ten minutes. */

@@ -190,7 +190,8 @@ export type IncomingAnswer = {
 export async function lookForIncoming(run: Run, mirrors: Mirrors, repository: GitRepository): Promise<IncomingAnswer> {
   const none = (trouble: FetchTrouble, reason: string): IncomingAnswer => ({ incoming: null, reason, trouble });
   const place = await openPlace(run, repository.directory);
-  if (!place || repository.head === null) return none('damaged', 'git cannot read the repository');
+  if (!place) return none('damaged', 'git cannot read the repository');
+  if (repository.head === null) return none('no-upstream', 'the repository has no commit yet');
   const upstream = upstreamOf(place.settings, repository.branch);
   if (!upstream) return none('no-upstream', 'the branch has no upstream');
   const mirror = await mirrors.open(place);

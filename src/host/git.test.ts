@@ -204,6 +204,11 @@ describe('what upstream has', () => {
     expect((await probe.incoming(await look())).trouble).toBe('refused-address');
     git('branch', '--unset-upstream');
     expect((await probe.incoming(await look())).trouble).toBe('no-upstream');
+    const empty = { ...(await look()), head: null };
+    expect(await probe.incoming(empty)).toMatchObject({
+      trouble: 'no-upstream',
+      reason: 'the repository has no commit yet',
+    });
   });
 
   it('lists what would run by itself, and what would be overwritten here', async () => {

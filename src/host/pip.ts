@@ -5,7 +5,7 @@ import { chown, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Resolution, ResolvedWheel, Run, WantedDistribution } from './contract.ts';
-import { isIndexUrl } from './package-index.ts';
+import { isIndexUrl, withoutCredentials } from './package-index.ts';
 import { choosePin } from './pins.ts';
 import { SYSTEM_PATH } from './programs.ts';
 import { askPython } from './python-child.ts';
@@ -118,7 +118,7 @@ export async function fetchWheels(
       },
     );
     await rm(list, { force: true });
-    if (result.code !== 0) return failure(result, group);
+    if (result.code !== 0) return failure(result, group, index);
     warnings.push(...yankedNames(result.stderr));
   }
   return { kind: 'fetched', warnings };
@@ -131,16 +131,20 @@ function requirementLine(wanted: WantedDistribution): string {
 const UNREACHABLE =
   /Retrying \(Retry|Max retries exceeded|NewConnectionError|timed out|Temporary failure in name|\b5\d\d (?:Server Error|error)/;
 
-function failure(result: Awaited<ReturnType<Run>>, wanted: readonly WantedDistribution[]): Fetched {
+function failure(result: Awaited<ReturnType<Run>>, wanted: readonly WantedDistribution[], index: string): Fetched {
+  const place = withoutCredentials(index);
   const names = wanted.map((w) => `${w.name}${w.constraint}`).join(', ');
   const text = `${result.stderr}\n${result.stdout}`;
-  if (result.timedOut) return { kind: 'unreachable', reason: `the package index took too long for ${names}` };
+  if (result.timedOut) return { kind: 'unreachable', reason: `the package index ${place} took too long for ${names}` };
   if (/DO NOT MATCH THE HASHES/.test(text)) {
-    return { kind: 'impossible', reason: `the index serves other files for ${names} than the project pins by hash` };
+    return {
+      kind: 'impossible',
+      reason: `the index ${place} serves other files for ${names} than the project pins by hash`,
+    };
   }
-  if (UNREACHABLE.test(text)) return { kind: 'unreachable', reason: 'the package index does not answer' };
+  if (UNREACHABLE.test(text)) return { kind: 'unreachable', reason: `the package index ${place} does not answer` };
   if (/No matching distribution found|Could not find a version/.test(text)) {
-    return { kind: 'impossible', reason: `the index has no ready-made wheel of ${names} for this Python` };
+    return { kind: 'impossible', reason: `the index ${place} has no ready-made wheel of ${names} for this Python` };
   }
   const said = /^ERROR: (.*)$/m.exec(text)?.[1] ?? result.failure ?? 'pip failed without a word';
   return { kind: 'impossible', reason: said.slice(0, 300) };

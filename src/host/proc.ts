@@ -106,13 +106,14 @@ async function uptimeMs(): Promise<number> {
 }
 
 export async function readUsage(pid: number, now: number): Promise<ProcessUsage | null> {
-  const [status, sinceBoot, memory, io, descriptors, limit] = await Promise.all([
+  const [status, sinceBoot, memory, io, descriptors, limits, own] = await Promise.all([
     readStat(pid),
     uptimeMs(),
     readText(`/proc/${pid}/statm`),
     readText(`/proc/${pid}/io`),
     readDescriptors(pid),
-    readFileLimit(pid),
+    readText(`/proc/${pid}/limits`),
+    readText(`/proc/${pid}/status`),
   ]);
   if (!status) return null;
   return {
@@ -122,7 +123,9 @@ export async function readUsage(pid: number, now: number): Promise<ProcessUsage 
     ioBytes: io === null ? null : ioBytes(io),
     residentBytes: Number(memory?.split(' ')[1] ?? 0) * 4096,
     openFiles: descriptors?.length ?? null,
-    maxOpenFiles: limit,
+    maxOpenFiles: limitIn(limits, 'Max open files'),
+    tasks: Number(/^Threads:\t(\d+)/m.exec(own ?? '')?.[1] ?? 1),
+    maxTasks: limitIn(limits, 'Max processes'),
   };
 }
 
@@ -131,9 +134,11 @@ function ioBytes(text: string): number {
   return value('rchar') + value('wchar');
 }
 
-async function readFileLimit(pid: number): Promise<number | null> {
-  const match = /^Max open files\s+(\d+)/m.exec((await readText(`/proc/${pid}/limits`)) ?? '');
-  return match ? Number(match[1]) : null;
+/** The soft limit of this name; null when there is none. */
+function limitIn(limits: string | null, name: string): number | null {
+  const line = limits?.split('\n').find((one) => one.startsWith(name)) ?? '';
+  const soft = line.slice(name.length).trim().split(/\s+/)[0] ?? '';
+  return /^\d+$/.test(soft) ? Number(soft) : null;
 }
 
 /** Paths of a process's open descriptors; null when we may not look. */

@@ -253,11 +253,12 @@ describe('what an install would bring in', () => {
     expect(resolution).toMatchObject({ kind: 'impossible', reason: expect.stringMatching(reason) });
   });
 
-  it('is to be tried later when the index does not answer', async () => {
+  it('is to be tried later when the index does not answer, and names it without its password', async () => {
     await venv();
-    world.kit.service({ pipIndex: `http://127.0.0.1:${await world.kit.freePort()}/simple` });
+    const address = `127.0.0.1:${await world.kit.freePort()}/simple`;
+    world.kit.service({ pipIndex: `http://user:hunter2@${address}` });
     const closed = await python.environment(world.service());
     const resolution = closed && (await python.resolve(closed, wanted('==1.2.0'), world.kit.directory));
-    expect(resolution).toEqual({ kind: 'unreachable', reason: 'the package index does not answer' });
+    expect(resolution).toEqual({ kind: 'unreachable', reason: `the package index http://${address} does not answer` });
   });
 });

@@ -107,9 +107,17 @@ async function commandHealth(
     leash: 'group',
   });
   if (result.failure !== null) return { passed: 'unknown', evidence: result.failure };
-  const said = (result.stderr.trim() || result.stdout.trim()).split('\n').at(-1)?.slice(0, 200) ?? '';
+  const said = lastWord(result.stderr.trim() || result.stdout.trim()).slice(0, 200);
   if (result.timedOut) return busyOr({ passed: false, evidence: `no answer within ${timeoutMs / 1000} s` }, means);
   return { passed: result.code === 0, evidence: `exit code ${result.code ?? result.signal}${said ? `: ${said}` : ''}` };
+}
+
+/** The last line; Node ends with its version, and has said above it what was wrong. */
+function lastWord(text: string): string {
+  const lines = text.split('\n');
+  const last = lines.at(-1) ?? '';
+  if (!last.startsWith('Node.js v')) return last;
+  return lines.findLast((line) => /^[A-Za-z_$][\w$.]*(?:Error|Exception)\b/.test(line)) ?? last;
 }
 
 /** A command of the owner may name a program relative to the service's folder: `./ctl`. */

@@ -27,6 +27,11 @@ if ails("leak"):
     try:
         while True: state["held"].append(open("/dev/null"))
     except OSError: del state["held"][-8:]; state["ill"] = True
+if ails("multiply"):
+    import resource
+    for _ in range(55): threading.Thread(target=threading.Event().wait, daemon=True).start()
+    resource.setrlimit(resource.RLIMIT_NPROC, (60, 60))
+    state["ill"] = True
 server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
 print("up", flush=True)
 server.serve_forever()

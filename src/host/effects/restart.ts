@@ -9,6 +9,8 @@ import { inFolder } from '../services.ts';
 interface Before extends Snapshot {
   /** Who ran when the step began; null when nobody did. */
   readonly identity: { readonly pid: number; readonly startTicks: number } | null;
+  /** How often it had been started by then, where that is counted. */
+  readonly starts?: number;
 }
 
 /** A polite stop may take seconds, and a start some more. */
@@ -30,7 +32,7 @@ export const restart: Effect<RestartStep> = {
     const identity = identityOf(state);
     if (step.before !== undefined && !same(step.before, identity))
       throw new EffectError('precondition', `another process runs than the plan saw: ${state.evidence}`);
-    return { identity } satisfies Before;
+    return { identity, ...(state.starts === undefined ? {} : { starts: state.starts }) } satisfies Before;
   },
 
   async apply(step, snapshot, context) {
@@ -51,10 +53,10 @@ export const restart: Effect<RestartStep> = {
   },
 
   async probe(step, snapshot, context) {
-    const before = (snapshot as Before).identity;
-    const now = identityOf(await context.services.state(step.service));
-    if (now !== null) return same(before, now) ? 'not-done' : 'done';
-    return before === null ? 'not-done' : 'unclear';
+    const before = snapshot as Before;
+    const state = await context.services.state(step.service);
+    if (isAnew(before, state)) return 'done';
+    return state.process !== null || before.identity === null ? 'not-done' : 'unclear';
   },
 
   // A start is not undone by a stop: what ran before cannot be brought back, and the step says so.
@@ -70,6 +72,14 @@ function identityOf(state: ServiceState): Identity {
 
 function same(a: Identity, b: Identity): boolean {
   return a === null || b === null ? a === b : a.pid === b.pid && a.startTicks === b.startTicks;
+}
+
+/** Somebody else runs than before, or was started and has ended by now: how it fares is for the checks to say. */
+function isAnew(before: Before, state: ServiceState): boolean {
+  const now = identityOf(state);
+  if (now !== null) return !same(before.identity, now);
+  const isCounted = before.starts !== undefined && state.starts !== undefined;
+  return isCounted && state.starts !== before.starts && state.failure === undefined;
 }
 
 /** Names of units, processes and containers are exact and plain: no pattern, no path, no option. */
@@ -91,8 +101,7 @@ async function restartSupervised(step: RestartStep, before: Before, context: Eff
   const deadline = clock.monotonic() + SUPERVISED_MS;
   for (;;) {
     const state = await services.state(step.service);
-    const now = identityOf(state);
-    if (now !== null && !same(before.identity, now)) return `${step.service} ${state.evidence}`;
+    if (isAnew(before, state)) return `${step.service} ${state.evidence}`;
     if (signal.aborted || clock.monotonic() > deadline)
       throw new EffectError('timeout', `the supervisor has not started ${step.service} anew: ${state.evidence}`);
     await clock.sleep(POLL_MS, signal);

@@ -26,6 +26,7 @@ export async function supervisedState(
   return {
     running: alive,
     process: alive && generation.pid !== null ? await readProcess(generation.pid) : null,
+    starts: generation.number,
     stoppedOnPurpose: !alive && (record.stoppedBy !== null || generation.ended?.deliberate === true),
     recentStarts: record.starts.filter((at) => now - at < STARTS_WINDOW_MS && at > proven).length,
     supervisorGaveUp: false,
