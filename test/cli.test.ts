@@ -141,6 +141,15 @@ describe('usage', () => {
     },
   );
 
+  it.each(['doctor', 'watch', 'run', 'gateway'])(
+    'the help of %s ends its summary with one mark and leaves no word alone on a line',
+    async (command) => {
+      const { stdout } = await selfheal([command, '--help']);
+      expect(stdout).not.toContain('?.');
+      expect(stdout).not.toMatch(/^\S+(?: \S+)?\n(?=\S)/m);
+    },
+  );
+
   it('--version prints the version of the package', async () => {
     expect(await selfheal(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
   });

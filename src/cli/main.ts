@@ -109,7 +109,9 @@ function build(context: CliContext, done: (exit: number) => void): Command {
     program
       .command(usage)
       .summary(summary)
-      .description(`${summary.charAt(0).toUpperCase()}${summary.slice(1)}.${details ? `\n\n${details}` : ''}`)
+      .description(
+        `${summary.charAt(0).toUpperCase()}${summary.slice(1)}${summary.endsWith('?') ? '' : '.'}${details ? `\n\n${details}` : ''}`,
+      )
       .exitOverride();
   const options = <T extends object>(of: Command): T => of.optsWithGlobals<T>();
 
@@ -291,15 +293,15 @@ function wholeNumber(text: string): number {
 }
 
 const WATCH_HELP =
-  'Prints one line `selfheal ready` once it follows its sources, and one line on stderr for each thing that happens:\n' +
+  'Prints one line `selfheal ready` once it follows its sources, and one line on stderr for each thing that happens: ' +
   'seen, healing, checked, fixed (with the proof and the command that undoes it), needs you.';
 const RUN_HELP =
-  'Needs no configuration file. Everything behind `--` is the command; its output is watched and passed on to stdout\n' +
+  'Needs no configuration file. Everything behind `--` is the command; its output is watched and passed on to stdout ' +
   'and stderr. What is seen and healed is told on stderr, a line each. With --json both are JSON lines on stdout.\n' +
   'Example: selfheal run -- python agent.py';
 const GATEWAY_HELP =
-  'Agents that use ANTHROPIC_BASE_URL or OPENAI_BASE_URL talk to it instead of their provider; it passes everything on,\n' +
-  'and finds another model when the provider cannot answer. `watch` and `run` start it by themselves when the\n' +
+  'Agents that use ANTHROPIC_BASE_URL or OPENAI_BASE_URL talk to it instead of their provider; it passes everything on, ' +
+  'and finds another model when the provider cannot answer. `watch` and `run` start it by themselves when the ' +
   'configuration has a `gateway` block. Example: eval "$(selfheal gateway env)"';
 const SCAN_HELP =
   'Reads plain and .gz files in the order given; `-` is standard input. Without a file: the logs of the configuration.\n' +
