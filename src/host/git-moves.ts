@@ -11,6 +11,7 @@ import { hiddenNames } from './git-save.ts';
 import {
   change,
   fromSnapshot,
+  lockFlaw,
   placeFor,
   recordStep,
   requireBystanders,
@@ -67,16 +68,19 @@ export async function applyMove(
   context: EffectContext,
 ): Promise<string> {
   const place = await placeFor(move.directory, context);
-  await requireCalm(place);
+  const record = fromSnapshot(snapshot);
+  await requireCalm(place, Object.keys(record.saved.refs));
   // A step that was undone leaves the index as it was, but on new files: git must look at them before it compares.
   await change(place, context, ['update-index', '-q', '--refresh']);
   const said = await change(place, context, args);
   const flaw = await flawAfter(move, snapshot, place, context);
   if (flaw !== null)
     throw new EffectError('failed', `the move to ${move.to.slice(0, 10)} did not work: ${said ?? flaw}`);
-  await requireBystanders(place, fromSnapshot(snapshot));
+  await requireBystanders(place, record);
   await followTracking(move, snapshot, place, context);
   await forgetIncoming(place, context);
+  const left = await lockFlaw(record, place, context);
+  if (left !== null) throw new EffectError('failed', `the move to ${move.to.slice(0, 10)} was not finished: ${left}`);
   return `${move.branch} is at ${move.to.slice(0, 10)}, was at ${move.from.slice(0, 10)}`;
 }
 
@@ -231,7 +235,8 @@ async function flawAfter(
       .map((e) => e.name),
   );
   const left = [...status.modified, ...status.staged, ...status.unmerged].find((name) => touched.has(name));
-  return left === undefined ? null : `${shownName(left)} is not as the commit has it`;
+  if (left !== undefined) return `${shownName(left)} is not as the commit has it`;
+  return lockFlaw(fromSnapshot(snapshot), place, context);
 }
 
 /** As a pull would: the ref that stands for the remote branch comes along, so that nobody reads "ahead of origin". */

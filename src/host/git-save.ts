@@ -5,6 +5,7 @@ import { lstat, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EffectError, type Run } from './contract.ts';
 import { git, type GitPlace, isCommit } from './git-command.ts';
+import { locksIn } from './git-locks.ts';
 import { pathOf, shownName, unquoteName } from './git-names.ts';
 import { gitProcesses } from './git-processes.ts';
 import {
@@ -166,7 +167,7 @@ export interface RestoreRequest {
 export async function restoreRepository(request: RestoreRequest): Promise<void> {
   const { saved } = request;
   await requireNobodyAtWork(request);
-  await clearOurLock(request);
+  await clearOurLocks(request);
   await restoreRefs(request);
   const byDepth = [...saved.entries].sort((a, b) => depth(b) - depth(a));
   for (const entry of byDepth) if (entry.was.kind === 'absent') await remove(request, entry);
@@ -188,13 +189,15 @@ async function requireNobodyAtWork({ saved, sleep }: RestoreRequest): Promise<vo
   }
 }
 
-/** Steps start with no lock there: one that is there now and that nobody works under is what our killed git left. */
-async function clearOurLock(request: RestoreRequest): Promise<void> {
-  const path = join(request.saved.gitDirectory, 'index.lock');
-  const found = await readSafely(path);
-  if (found.kind !== 'file') return;
-  await keepDisplaced(request, found);
-  await removeSafely(path, found.sha256);
+/** Steps start with no lock there: those that are there now and that nobody works under are what our killed git left. */
+async function clearOurLocks(request: RestoreRequest): Promise<void> {
+  const { gitDirectory, refs } = request.saved;
+  for (const path of await locksIn(gitDirectory, Object.keys(refs))) {
+    const found = await readSafely(path);
+    if (found.kind !== 'file') continue;
+    await keepDisplaced(request, found);
+    await removeSafely(path, found.sha256);
+  }
 }
 
 async function restoreRefs({ run, place, saved, ours }: RestoreRequest): Promise<void> {
@@ -295,7 +298,8 @@ export async function repositoryDifferences(
     const difference = await entryDifference(saved, entry);
     if (difference) differences.push(`${entry.root === 'git' ? '.git/' : ''}${shownName(entry.name)}: ${difference}`);
   }
-  if (await lookAt(join(saved.gitDirectory, 'index.lock'))) differences.push('.git/index.lock: is there, was not');
+  for (const lock of await locksIn(saved.gitDirectory, Object.keys(saved.refs)))
+    differences.push(`${lock}: is there, was not`);
   return differences;
 }
 

@@ -1,10 +1,10 @@
 // What the steps that change a work tree have in common: nobody else is at work, what they may touch is known and kept
 // beforehand, and what they must not touch is compared afterwards.
 
-import { join } from 'node:path';
 import { type EffectContext, EffectError, type Snapshot } from './contract.ts';
 import { readStatus } from './git.ts';
 import { CHANGES, git, GIT_MARK, type GitPlace, gitSaid, type OpenedPlace, openPlace } from './git-command.ts';
+import { lockLeft, locksIn } from './git-locks.ts';
 import { pathOf, shownName, type StatusLines } from './git-names.ts';
 import { gitProcesses } from './git-processes.ts';
 import { repositoryDifferences, restoreRepository, saveRepository, type SavedRepository } from './git-save.ts';
@@ -36,13 +36,23 @@ export async function placeFor(directory: string, context: EffectContext): Promi
   return place;
 }
 
-/** Nobody holds the index, no git of somebody else runs here. */
-export async function requireCalm(place: GitPlace): Promise<void> {
-  const lock = join(place.gitDirectory, 'index.lock');
-  if (await lookAt(lock))
-    throw new EffectError('precondition', `${lock} is there: somebody is, or was, changing the index`);
+/** Nobody holds the index, HEAD or these refs, no git of somebody else runs here. */
+export async function requireCalm(place: GitPlace, refs: readonly string[] = []): Promise<void> {
+  await requireNoLock(place, refs);
   const [worker] = await gitProcesses(place.workTree as string, place.gitDirectory);
   if (worker) throw new EffectError('precondition', `git process ${worker.pid} is at work there`);
+}
+
+async function requireNoLock(place: GitPlace, refs: readonly string[]): Promise<void> {
+  const [lock] = await locksIn(place.gitDirectory, refs);
+  if (lock !== undefined)
+    throw new EffectError('precondition', `${lock} is there: somebody is, or was, changing the repository`);
+}
+
+/** Null, or what our git has left because it was killed: whatever it has done, the owner's git could not go on. */
+export async function lockFlaw({ saved }: StepRecord, place: GitPlace, context: EffectContext): Promise<string | null> {
+  const lock = await lockLeft(place, Object.keys(saved.refs), (ms) => context.clock.sleep(ms));
+  return lock && `${lock} was left`;
 }
 
 export async function statusFor(place: GitPlace, context: EffectContext): Promise<StatusLines> {
@@ -69,6 +79,7 @@ export interface RecordRequest {
 export async function recordStep(request: RecordRequest): Promise<StepRecord> {
   const { place, context, status, touched, refs, after, branch } = request;
   const { run, snapshotDirectory } = context;
+  await requireNoLock(place, refs);
   const saved = await saveRepository({ run, place, names: touched, refs, snapshotDirectory });
   const spared = [...request.spared, ...status.untracked].filter((name) => !name.endsWith('/'));
   return { saved, after, branch, bystanders: await signatures(place, spared.slice(0, MOST_BYSTANDERS)) };

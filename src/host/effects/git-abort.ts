@@ -9,6 +9,7 @@ import { parseRawDiff } from '../git-names.ts';
 import {
   change,
   fromSnapshot,
+  lockFlaw,
   placeFor,
   recordStep,
   requireBystanders,
@@ -53,7 +54,7 @@ export const gitAbort: Effect<GitAbortStep> = {
   async apply(step, snapshot, context) {
     const place = await placeFor(step.directory, context);
     const record = fromSnapshot(snapshot);
-    await requireCalm(place);
+    await requireCalm(place, Object.keys(record.saved.refs));
     await change(place, context, ['update-index', '-q', '--refresh']);
     const said =
       step.operation === 'rebase' ? await endRebase(record, place, context) : await end(step, place, context);
@@ -144,9 +145,10 @@ async function namesBetween(
   return parseRawDiff(answer.stdout).map((entry) => entry.name);
 }
 
-/** Judged by the repository: no operation, nothing unmerged, HEAD and branch where they belong. */
+/** Judged by the repository: no operation, nothing unmerged, HEAD and branch where they belong, no lock left. */
 async function isDone(record: StepRecord, place: GitPlace, context: EffectContext): Promise<boolean> {
   if ((await operationIn(place.gitDirectory)) !== null) return false;
   const status = await statusFor(place, context);
-  return status.head === record.after && status.branch === record.branch && status.unmerged.length === 0;
+  const isThere = status.head === record.after && status.branch === record.branch && status.unmerged.length === 0;
+  return isThere && (await lockFlaw(record, place, context)) === null;
 }
