@@ -1,6 +1,7 @@
 // SelfHealingMonitor: the daemon as a class. It holds the host's lock, runs the three flows (watch,
 // heal, tell) until it is stopped, and closes everything in reverse order.
 
+import { setMaxListeners } from 'node:events';
 import { basename, join } from 'node:path';
 import { createBase, operationsOn, type Base, type Environment } from './app.ts';
 import type { Config } from './config/contract.ts';
@@ -87,6 +88,8 @@ export class SelfHealingMonitor {
     this.#options = options;
     this.#environment = options.environment ?? process.env;
     this.#log = options.log ?? silentLog;
+    // Each flow, source and service waits for this one signal: their number is no leak.
+    setMaxListeners(0, this.#stopping.signal);
   }
 
   /** The same questions and wishes as on the command line. Throws before `start`. */

@@ -77,8 +77,10 @@ export class Session {
     const left = await this.asked.all();
     // A death right after it was stored: the server sends it again, and by then the list may not know it any more.
     for (const { update } of left) await this.memory.takeUpdate(update);
+    // Who was taken off the list meanwhile has no say any more, and is told nothing.
     for (const asked of left)
-      if (this.#deliveries.isForgotten(asked)) await this.asked.done(asked.update);
+      if (this.#deliveries.isForgotten(asked) || !this.mayUse(asked.user, asked.place.chat))
+        await this.asked.done(asked.update);
       else if (asked.answer) await this.#deliveries.deliver(asked, api);
       else if (asked.pressed !== undefined) await this.answerWith(await pressed(asked, asked.pressed), asked, api);
       else if (changesSomething(asked.command.name))

@@ -185,6 +185,19 @@ describe('a decision by button', () => {
     expect(await rig.store.ledger({})).toHaveLength(1);
   });
 
+  it('of a person who was taken off the list meanwhile is not made', async () => {
+    await begin();
+    await rig.breaks();
+    const asked = await askingCard();
+    await rig.end();
+    const row = { ...interruptedPress('approve', asked, rig.clock.now()), user: 4242 };
+    await rig.store.setValue('telegram/asked', [row]);
+    await rig.begin();
+    expect(await press(asked, 'Approve')).toContain('✅ Approved');
+    expect(await rig.store.approval('1-1')).toMatchObject({ verdict: 'approved', by: expect.stringContaining('1001') });
+    expect(rig.texts().some((text) => text.includes('I was interrupted'))).toBe(false);
+  });
+
   it('that was interrupted long ago is not made any more, and the card can be pressed again', async () => {
     await begin();
     await rig.breaks();
