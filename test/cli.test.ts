@@ -307,6 +307,12 @@ describe('questions', () => {
     expect((await selfheal(['incidents'])).stdout).toBe('No open incidents.\n');
   });
 
+  it('why says that there is no incident of a number', async () => {
+    const { code, stdout } = await selfheal(['why', '99', '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ incident: null, because: expect.stringContaining('no incident 99') });
+  });
+
   it('why explains a line', async () => {
     const { code, stdout } = await selfheal(['why', "ModuleNotFoundError: No module named 'wordtrim'", '--json']);
     expect(code).toBe(0);

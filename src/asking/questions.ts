@@ -192,9 +192,12 @@ export class Questions {
   }
 
   async why(textOrId: string): Promise<WhyAnswer> {
-    const incident = /^\d+$/.test(textOrId.trim()) ? await this.#d.store.incident(textOrId.trim()) : null;
-    const text = incident?.samples.at(-1)?.text ?? textOrId;
-    return { ...(await this.#d.explain(text)), incident: incident && incidentRow(incident) };
+    const id = textOrId.trim();
+    const incident = /^\d+$/.test(id) ? await this.#d.store.incident(id) : null;
+    const answer = await this.#d.explain(incident?.samples.at(-1)?.text ?? textOrId);
+    if (incident || !/^\d+$/.test(id) || answer.detection)
+      return { ...answer, incident: incident && incidentRow(incident) };
+    return { ...answer, because: `there is no incident ${id}, and as a line of a log it is no error`, incident: null };
   }
 
   async #services(active: readonly Incident[]): Promise<readonly ServiceHealth[]> {

@@ -42,7 +42,9 @@ export function history(context: CliContext, options: CommonOptions & { readonly
       `Attempted ${summary.totalFixesAttempted}, successful ${summary.successful}, failed ${summary.failed}, inconclusive ${summary.inconclusive}${
         summary.takenBack > 0 ? `, taken back by you ${summary.takenBack}` : ''
       }`,
-      `Success rate ${Math.round(summary.successRate * 100)} %`,
+      ...(summary.totalFixesAttempted > summary.takenBack
+        ? [`Success rate ${Math.round(summary.successRate * 100)} %`]
+        : []),
       ...(rows.length > 0 ? ['', ...ledgerTable(rows, look)] : []),
       ...(trust && trust.length > 0 ? ['', 'Trust that was earned', ...trust.map(trustLine)] : []),
     ]);
