@@ -32,7 +32,7 @@ export class Memo<V> {
 }
 
 /** The same text, but no part of another one: that would keep the whole of it in memory. */
-function copyOf(text: string): string {
+export function copyOf(text: string): string {
   return ` ${text}`.slice(1);
 }
 

@@ -419,8 +419,8 @@ export class ErrorDetector {
 
   #detectRecord(framed: Framed, stream: Stream): readonly Detection[] {
     const about = { stream, now: framed.event?.seenAt ?? this.#now(), secrets: this.#secrets() };
-    return this.#repeats.of(framed, about, () =>
-      this.#verdicts(framed, stream).map(({ best, reading }) => this.#detection(best, reading)),
+    return this.#repeats.of(framed, about, (one) =>
+      this.#verdicts(one, stream).map(({ best, reading }) => this.#detection(best, reading)),
     );
   }
 

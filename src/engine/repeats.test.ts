@@ -1,5 +1,7 @@
 // What is remembered of a record must never be seen: the same log said at once and line by line says the same.
 
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Detection } from '../core/detection.ts';
@@ -63,6 +65,23 @@ describe('a record that was seen before', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('keeps nothing alive of the block that it stood in', () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const detector = new ErrorDetector({ now: () => NOW });
+    const calm = '2026-01-05 10:00:07,123 INFO [agent] tick\n'.repeat(6_000);
+    const told = (block: number) => {
+      const error = `2026-01-05 10:00:08,123 ERROR [agent] task ${block} failed: [Errno 28] No space left on device\n`;
+      return feed(detector, `${calm}${error}${calm}`, 0).length;
+    };
+    expect(told(0)).toBe(1);
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    for (let block = 1; block <= 100; block++) told(block);
+    collect();
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(8 * 1024 * 1024);
   });
 
   it('is told anew when something has become a secret', () => {

@@ -2,7 +2,7 @@
 // given again with its own time, place and text.
 
 import type { Detection } from '../core/detection.ts';
-import { Memo } from '../core/memo.ts';
+import { copyOf, Memo } from '../core/memo.ts';
 import type { Framed } from './open-record.ts';
 import { type Stream, textOf } from './reading.ts';
 import { timeAt, type TimeMatch } from './times.ts';
@@ -19,17 +19,18 @@ export class Repeats {
   of(
     framed: Framed,
     about: { readonly stream: Stream; readonly now: number; readonly secrets: readonly string[] },
-    detect: () => readonly Detection[],
+    detect: (framed: Framed) => readonly Detection[],
   ): readonly Detection[] {
     const time = framed.event || framed.skipped > 0 ? null : timeOf(framed, about.now);
-    if (!time) return detect();
+    if (!time) return detect(framed);
     this.#forgetOther(about.secrets);
     let anew: readonly Detection[] | null = null;
     const known = this.#known.of(keyOf(framed, about.stream, time), () => {
-      anew = detect();
+      // Its lines are parts of the whole block, which nothing that is remembered may keep alive.
+      anew = detect({ ...framed, lines: framed.lines.map(copyOf) });
       return anew.length > 0 && anew.every(({ record }) => isAllOf(record, framed, time)) ? anew : null;
     });
-    return anew ?? known?.map((one) => again(one, framed, time.at, about.now)) ?? detect();
+    return anew ?? known?.map((one) => again(one, framed, time.at, about.now)) ?? detect(framed);
   }
 
   /** What is masked depends on what is secret. */
