@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { basename } from 'node:path';
+import { EMBEDDED_UPSTREAM } from '../../core/gateway.ts';
 import type { Upstream } from '../contract.ts';
 import type { EmbeddedSpec, Serving, StartServing } from './contract.ts';
 
@@ -46,7 +47,7 @@ export async function openEmbedded({ spec, start, problem }: EmbeddedOptions): P
   });
   return {
     upstream: {
-      name: 'embedded',
+      name: EMBEDDED_UPSTREAM,
       kind: 'openai',
       baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
       apiKey: token,
