@@ -28,7 +28,13 @@ export async function openEmbedded({ spec, start, problem }: EmbeddedOptions): P
   let serving: Serving | null = null;
   let isClosed = false;
   const give = (connection: Socket): void => {
-    serving ??= start({ kind: 'start', ...spec, name, token }, ended);
+    try {
+      serving ??= start({ kind: 'start', ...spec, name, token }, ended);
+    } catch (error) {
+      // No memory or no files left for another process: the breaker decides when it is tried again.
+      connection.destroy();
+      return problem('the embedded model could not be started', error);
+    }
     serving.give(connection);
   };
   const ended = (how: string, untaken: readonly Socket[]): void => {
