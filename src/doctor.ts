@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import type { Finding } from './cli/composition.ts';
 import type { Config } from './config/contract.ts';
 import { filesMatching } from './config/discover.ts';
+import { missingForModel } from './config/model-runtime.ts';
 import { missingProgram } from './config/warnings.ts';
 import type { Clock } from './core/clock.ts';
 import { createRun } from './host/run.ts';
@@ -41,6 +42,7 @@ export async function* examine(options: DoctorOptions): AsyncGenerator<Finding, 
           () => store(config),
           () => daemon(config),
           ...config.services.map((service) => () => serviceOf(service, options.environment)),
+          () => ownModel(config),
           () => telegram(config, options.signal),
         ]
       : []),
@@ -213,6 +215,14 @@ async function serviceOf(
   return findings.some((finding) => finding.state === 'problem')
     ? findings
     : [{ name, state: 'ok', text: service.directory }, ...findings];
+}
+
+async function ownModel({ gateway }: Config): Promise<Finding[]> {
+  if (!gateway?.embedded) return [];
+  const missing = await missingForModel(gateway.embedded);
+  const name = 'embedded model';
+  if (missing.length === 0) return [{ name, state: 'ok', text: gateway.embedded.model }];
+  return missing.map(({ message, advice }) => ({ name, state: 'problem', text: message, advice }));
 }
 
 async function logsBehind(name: string, pattern: string): Promise<Finding[]> {

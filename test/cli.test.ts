@@ -559,9 +559,12 @@ describe('set-up', () => {
     expect(names).toEqual(
       expect.arrayContaining(['configuration', 'node', 'git', 'python', 'npm', 'store', 'service a']),
     );
-    write('selfheal.yaml', 'services: {a: {directory: nowhere}}');
+    const gateway = 'gateway: {listen: "127.0.0.1:1", embedded: {model: m.gguf, runtime: r}}';
+    write('selfheal.yaml', `services: {a: {directory: nowhere}}\n${gateway}`);
     const bad = await selfheal(['doctor']);
     expect(bad.code).toBe(1);
     expect(bad.stdout).toMatch(/✗ service a +.*nowhere is not a directory/);
+    expect(bad.stdout).toMatch(/✗ embedded model +there is no file .*m\.gguf that can be read/);
+    expect(bad.stdout).toMatch(/✗ embedded model +the package @fugood\/llama\.node is not installed in .*\/r\b/);
   });
 });

@@ -2,6 +2,7 @@
 
 import { homedir, hostname } from 'node:os';
 import { isAbsolute, join, relative, resolve } from 'node:path';
+import { EMBEDDED_UPSTREAM } from '../core/gateway.ts';
 import type { HealthProbe, RestartVia } from '../host/contract.ts';
 import type { Config, ConfigProblem, GatewayConfig, OwnFix, ServiceConfig, TelegramConfig } from './contract.ts';
 import { expandConfigFiles, findConfigFiles, findPackageIndexes, type PackageIndexes } from './discover.ts';
@@ -231,7 +232,27 @@ function misfitsOf(config: Config, settings: Settings): Misfit[] {
     }
   if (settings.telegram && settings.telegram.allowed_users.length === 0)
     misfits.push({ path: ['telegram', 'allowed_users'], message: 'must name at least one user id' });
-  return misfits;
+  return [...misfits, ...namesTwice(config.gateway)];
+}
+
+/** Limits, routes and status go by the name of an upstream: two of one name would be taken for each other. */
+function namesTwice(gateway: GatewayConfig | null): Misfit[] {
+  const names = gateway?.upstreams.map(({ name }) => name) ?? [];
+  return names.flatMap((name, index) => {
+    const path = ['gateway', 'upstreams', index, 'name'];
+    if (gateway?.embedded && name === EMBEDDED_UPSTREAM)
+      return [
+        { path, message: `${JSON.stringify(name)} is the model of gateway.embedded; give this upstream another name` },
+      ];
+    const first = names.indexOf(name);
+    if (first === index) return [];
+    return [
+      {
+        path,
+        message: `${JSON.stringify(name)} is gateway.upstreams.${first} already; give this upstream another name`,
+      },
+    ];
+  });
 }
 
 function inside(directory: string, path: string): boolean {

@@ -5,6 +5,7 @@ import { access, constants, readFile, stat } from 'node:fs/promises';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import type { Config, ConfigProblem, ServiceConfig } from './contract.ts';
 import { filesMatching } from './discover.ts';
+import { type MissingForModel, missingForModel } from './model-runtime.ts';
 import { byPlace, dotted, placed } from './problems.ts';
 import { type Path, readYaml } from './yaml.ts';
 
@@ -26,13 +27,18 @@ export async function warningsOf(config: Config, environment: Environment): Prom
   const yaml = text === null ? null : readYaml(text);
   const services = await Promise.all(config.services.map((service) => ofService(service, environment)));
   const rules = await Promise.all(config.rules.map((path, index) => ofFile(path, ['rules', index])));
-  return [...services.flat(), ...rules.flat()]
+  const model = config.gateway?.embedded ? await missingForModel(config.gateway.embedded) : [];
+  return [...services.flat(), ...rules.flat(), ...model.map(ofModel)]
     .map(({ path, message }) => ({
       ...placed(file, yaml?.locate(path) ?? null),
       key: dotted(path),
       message: `${dotted(path)}: ${message}`,
     }))
     .sort(byPlace);
+}
+
+function ofModel({ key, message, advice }: MissingForModel): Warning {
+  return { path: ['gateway', 'embedded', key], message: `${message}; ${advice}` };
 }
 
 async function ofService(service: ServiceConfig, environment: Environment): Promise<readonly Warning[]> {

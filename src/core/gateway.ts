@@ -52,3 +52,9 @@ export const gatewayFolder = (state: string): string => `${state}/gateway`;
 export function gatewayRecord(state: string, service: string | null): string {
   return `${gatewayFolder(state)}/record/${service ?? 'nobody'}.log`;
 }
+
+/** Name of the model that selfheal runs itself, among the upstreams. */
+export const EMBEDDED_UPSTREAM = 'embedded';
+
+/** The package that runs it: optional, and the owner's to install. */
+export const MODEL_RUNTIME = '@fugood/llama.node';

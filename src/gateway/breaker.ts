@@ -137,7 +137,12 @@ export class Breakers {
     let was: OpenBreaker | null = null;
     for (const scope of scopesOf(target)) {
       const state = this.#states.get(scope);
-      if (state === undefined || state.failedAt > ticket) continue;
+      if (state === undefined) continue;
+      if (state.failedAt > ticket) {
+        // The look is over all the same: the next one must be possible.
+        if (state.probing === ticket) state.probing = null;
+        continue;
+      }
       was ??= state.open;
       this.#states.delete(scope);
     }

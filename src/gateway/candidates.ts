@@ -20,8 +20,26 @@ export interface Choosing {
   readonly policy: FallbackPolicy;
 }
 
-/** As configured, own dialect before others, fallbacks last, each behind the one that a route sends its requests to. `meant` would answer on a good day. */
-export function orderOf(
+/**
+ * Who could answer, best first. What is bound to its provider goes to the first choice or nowhere, whoever waits and wherever a route
+ * leads; whether it is, is only read once somebody else is to be asked. `meant` would answer on a good day.
+ */
+export function candidatesOf(
+  choosing: Choosing,
+  now: number,
+): { readonly candidates: Iterable<Candidate>; readonly meant: Known | null } {
+  const { order, meant } = orderOf(choosing, now);
+  const able = order.flatMap((known) => candidateOf(known, choosing) ?? []);
+  const home = able.find(({ known }) => known === meant) ?? able[0];
+  return { candidates: mayBeAsked(able, home, choosing.request), meant };
+}
+
+function* mayBeAsked(able: readonly Candidate[], home: Candidate | undefined, request: AgentRequest) {
+  for (const candidate of able) if (candidate === home || request.bound === null) yield candidate;
+}
+
+/** As configured, own dialect before others, fallbacks last, each behind the one that a route sends its requests to. */
+function orderOf(
   { upstreams, request, policy }: Choosing,
   now: number,
 ): { readonly order: readonly Known[]; readonly meant: Known | null } {
@@ -39,16 +57,14 @@ export function orderOf(
   return { order: [...order], meant: firsts[0] ?? null };
 }
 
-/** Null when it cannot answer this request. What is bound to the first choice goes nowhere else (`mayBeBound`: it need not be looked at). */
-export function candidateOf(known: Known, { request, upstreams }: Choosing, mayBeBound: boolean): Candidate | null {
+/** Null when it cannot answer this request. */
+function candidateOf(known: Known, { request, upstreams }: Choosing): Candidate | null {
   const { upstream } = known;
   const dialect = dialectFor(upstream, request.dialect, known.unspoken);
   if (dialect === null) return null;
   // Another vendor does not know the model that the caller names.
   const isForeign = upstream.kind !== kindOf(request.dialect.name) || upstream.fallback;
   if (isForeign && upstream.model === null) return null;
-  // Only parsed once somebody else is to be asked.
-  if (!mayBeBound && request.bound !== null) return null;
   const key = keyFor(request.headers, upstream, request.dialect.name);
   const target = upstreams.target(known, key, upstream.model ?? request.model);
   return { known, dialect, model: upstream.model, target };

@@ -21,7 +21,12 @@ export interface LocalServer {
 }
 
 /** Where the four listen unless told otherwise. */
-export const USUAL_PORTS = [11434, 8080, 1234, 8000] as const;
+const USUAL: Readonly<Partial<Record<ServerName, number>>> = {
+  ollama: 11434,
+  'llama.cpp': 8080,
+  'lm-studio': 1234,
+  vllm: 8000,
+};
 
 const ASK_MS = 1_500;
 const ANSWER_CAP = 1024 * 1024;
@@ -146,12 +151,25 @@ export async function discovered(options: DiscoveryOptions): Promise<readonly Up
     const configured = await Promise.all(options.upstreams.map((upstream) => completed(upstream, lines)));
     if (!options.discover) return configured;
     const taken = new Set(configured.filter(isLocal).map((upstream) => placeOf(upstream).port));
-    const ports = (options.ports ?? USUAL_PORTS).filter((port) => port !== options.ownPort && !taken.has(port));
+    const ports = (options.ports ?? Object.values(USUAL)).filter(
+      (port) => port !== options.ownPort && !taken.has(port),
+    );
     const found = await Promise.all(ports.map((port) => foundAt(port, lines)));
-    return [...configured, ...found.filter((upstream) => upstream !== null)];
+    return withOwnNames(
+      configured,
+      found.filter((upstream) => upstream !== null),
+    );
   } finally {
     lines.close();
   }
+}
+
+/** A name that the owner has given to somebody else is not taken twice. */
+function withOwnNames(configured: readonly Upstream[], found: readonly Upstream[]): readonly Upstream[] {
+  const taken = new Set(configured.map(({ name }) => name));
+  const free = (upstream: Upstream): string =>
+    taken.has(upstream.name) ? `${upstream.name}-${placeOf(upstream).port}` : upstream.name;
+  return [...configured, ...found.map((upstream) => ({ ...upstream, name: free(upstream) }))];
 }
 
 export function isLocal({ baseUrl }: Pick<Upstream, 'baseUrl'>): boolean {
@@ -170,12 +188,18 @@ async function completed(upstream: Upstream, lines: Lines): Promise<Upstream> {
   };
 }
 
+/** The same for the same place, whoever else listens: limits and tries go by name, and outlive a restart. */
+function nameOf(server: ServerName, port: number): string {
+  if (USUAL[server] === port) return server;
+  return `${server === 'other' ? 'local' : server}-${port}`;
+}
+
 async function foundAt(port: number, lines: Lines): Promise<Upstream | null> {
   const baseUrl = `http://127.0.0.1:${port}/v1`;
   const server = await inspect(baseUrl, lines);
   if (server === null) return null;
   return {
-    name: server.server === 'other' ? `local-${port}` : server.server,
+    name: nameOf(server.server, port),
     kind: 'openai',
     baseUrl,
     apiKey: null,

@@ -502,6 +502,31 @@ describe('requests that cannot move', () => {
     expect(rig.local.calls).toEqual([]);
   });
 
+  it.each([
+    ['a tool of the provider', 'messages', { tools: [{ type: 'web_search_20250305', name: 'web_search' }] }],
+    ['an answer that the provider stores', 'responses', { previous_response_id: 'resp_1' }],
+  ] as const)('%s: while its provider is limited, the real wait is told', async (_, dialect, extra) => {
+    const limit = { kind: 'error', status: 429, type: 'rate_limit_error', headers: { 'retry-after': '600' } } as const;
+    await open({ primary: { dialects: [dialect], behave: () => limit } });
+    const ask = dialect === 'messages' ? JSON.parse(ASK) : { model: 'm', input: 'x' };
+    expect((await send(rig.url, PATHS[dialect], { body: JSON.stringify(ask) })).status).toBe(200);
+    const asked = rig.local.calls.length;
+    for (const routes of [[], [{ from: 'primary', to: 'local', until: Number.MAX_SAFE_INTEGER }]]) {
+      rig.gateway.setRoutes(routes);
+      const { status, headers } = await send(rig.url, PATHS[dialect], { body: JSON.stringify({ ...ask, ...extra }) });
+      expect([status, Number(headers['retry-after']) > 590]).toEqual([429, true]);
+    }
+    expect(rig.local.calls).toHaveLength(asked);
+  });
+
+  it('what is no JSON, and would have to be changed, is refused for good', async () => {
+    await open({ primaryUpstream: { model: 'other' } });
+    const { status, body, headers } = await send(rig.url, PATHS.messages, { body: '{"model": "m", ' });
+    expect([status, headers['retry-after'], headers['x-should-retry']]).toEqual([400, undefined, 'false']);
+    expect(body.toString()).toContain('the body of the request is no JSON object');
+    expect(rig.primary.calls).toEqual([]);
+  });
+
   it('an answer that must have a form is not stuck together from two', async () => {
     await open({ primary: { dialects: ['chat'], behave: () => ({ kind: 'cut', after: 3 }) } });
     const stream = openaiClient(rig.url).chat.completions.stream({

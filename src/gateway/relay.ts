@@ -4,7 +4,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { OpenBreaker } from './breaker.ts';
 import { CallError, pathAt } from './calling.ts';
-import { type Candidate, candidateOf, orderOf } from './candidates.ts';
+import { type Candidate, candidatesOf } from './candidates.ts';
 import type { Caller } from './caller.ts';
 import type { Deadlines, FallbackPolicy, GatewayEvent, Verdict } from './contract.ts';
 import type { Progress } from './dialects/contract.ts';
@@ -42,6 +42,7 @@ type Attempt = { readonly kind: 'done' | 'gone' } | { readonly kind: 'failed'; r
 const ERROR_CAP = 1024 * 1024;
 const ERROR_MS = 10_000;
 const ANSWER_CAP = 32 * 1024 * 1024;
+const WRONG: ReadonlySet<string | undefined> = new Set<Verdict['kind']>(['invalid', 'too-long']);
 /** So often one upstream is asked for one answer, when it failed without being told to wait. */
 const TRIES = 2;
 const TRIMS = 2;
@@ -94,14 +95,17 @@ export class Relay {
   }
 
   async #choose(now: number): Promise<Candidate | 'again' | null> {
-    for (const [index, candidate] of this.#candidates(now).entries()) {
+    let isFirst = true;
+    for (const candidate of this.#candidates(now)) {
+      const mayPause = isFirst;
+      isFirst = false;
       if (this.#triesOf(candidate) >= TRIES) continue;
       const permission = this.#o.upstreams.breakers.ask(candidate.target, now);
       if (permission.kind !== 'wait') {
         this.#ticket = permission.ticket;
         return candidate;
       }
-      const waitMs = index > 0 ? null : this.#pause(candidate, permission.breaker, permission.until, now);
+      const waitMs = mayPause ? this.#pause(candidate, permission.breaker, permission.until, now) : null;
       if (waitMs === null) continue;
       await this.#wait(candidate, permission.breaker, waitMs);
       return 'again';
@@ -146,12 +150,10 @@ export class Relay {
     return this.#tried.get(candidate.known.upstream.name) ?? 0;
   }
 
-  /** Everybody who could answer this request, best first: as configured, own dialect before others, fallbacks last. */
-  #candidates(now: number): readonly Candidate[] {
-    const { order, meant } = orderOf(this.#o, now);
+  #candidates(now: number): Iterable<Candidate> {
+    const { candidates, meant } = candidatesOf(this.#o, now);
     this.#meant = meant;
-    const mayLeave = this.#first === null;
-    return order.flatMap((known, index) => candidateOf(known, this.#o, mayLeave || index === 0) ?? []);
+    return candidates;
   }
 
   // -------------------------------------------------------------- asking
@@ -168,11 +170,10 @@ export class Relay {
       upstreams.readQuotas(known, response.headers, clock.now());
       return await this.#understood(candidate, response);
     } catch (error) {
-      if (error instanceof CallerGone) {
-        upstreams.breakers.abandoned(candidate.target, this.#ticket);
-        return { kind: 'gone' };
-      }
       if (error instanceof CallError) return this.#refused(candidate, error.verdict, null);
+      // Nothing was learned: whoever comes next may look.
+      upstreams.breakers.abandoned(candidate.target, this.#ticket);
+      if (error instanceof CallerGone) return { kind: 'gone' };
       throw error;
     } finally {
       release?.();
@@ -418,7 +419,9 @@ export class Relay {
     const { caller, clock, request } = this.#o;
     this.#o.count('lost');
     const now = clock.now();
-    const waits = waitsOf(this.#candidates(now), this.#o.upstreams.breakers, now);
+    // A wrong request is as wrong later; but what a fallback does not take, the first choice may.
+    const isWrong = !refusal?.from.known.upstream.fallback && WRONG.has(refusal?.verdict.kind);
+    const waits = isWrong ? [] : waitsOf(this.#candidates(now), this.#o.upstreams.breakers, now);
     const trouble = troubleOf(refusal, waits);
     if (caller.headSent) {
       caller.write(Buffer.from(request.dialect.errorFrame(trouble)));

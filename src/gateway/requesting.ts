@@ -1,6 +1,7 @@
 // What an upstream is sent: the caller's own bytes wherever that is possible, else the same request in its words.
 
-import type { Upstream } from './contract.ts';
+import { CallError } from './calling.ts';
+import type { Upstream, Verdict } from './contract.ts';
 import type { Conversation, Dialect, DialectName, JsonObject, Progress, Turn } from './dialects/contract.ts';
 import { dialects } from './dialects/index.ts';
 import { isObject, objectAt, parseJson, textAt } from './json.ts';
@@ -105,13 +106,13 @@ export interface Wanted {
   readonly contextTokens: number | null;
 }
 
-/** The bytes that go out. Throws when the request is no JSON and would have to be changed. */
+/** The bytes that go out. Throws a `CallError` when the request is no JSON and would have to be changed. */
 export function bodyFor(request: AgentRequest, wanted: Wanted): readonly Buffer[] {
   const { upstream, model, dialect, progress } = wanted;
   const same = dialect.name === request.dialect.name;
   if (same && model === null && progress === null && !upstream.fallback) return request.pieces;
   const { body } = request;
-  if (body === null) throw new TypeError('the body is no JSON');
+  if (body === null) throw new CallError(NO_JSON);
   if (same && progress === null && !upstream.fallback) return asBytes({ ...body, model: model ?? undefined });
   let conversation: Conversation = request.dialect.readRequest(body);
   if (model !== null) conversation = { ...conversation, model };
@@ -119,6 +120,13 @@ export function bodyFor(request: AgentRequest, wanted: Wanted): readonly Buffer[
   if (wanted.contextTokens !== null) conversation = fit(conversation, wanted.contextTokens);
   return asBytes(dialect.writeRequest(conversation));
 }
+
+const NO_JSON: Verdict = {
+  kind: 'invalid',
+  status: null,
+  code: 'invalid_request_error',
+  message: 'the body of the request is no JSON object',
+};
 
 const asBytes = (body: JsonObject): readonly Buffer[] => [Buffer.from(JSON.stringify(body))];
 

@@ -129,7 +129,7 @@ describe.skipIf(!isThere).each(WAYS)('a real model behind the gateway, %s', (way
   }
 
   it.skipIf(isEmbedded)('is found with its model, its context and what it speaks', () => {
-    expect(local).toMatchObject({ name: 'llama.cpp', model: 'scripted', contextTokens: 8_192, fallback: true });
+    expect(local).toMatchObject({ name: `llama.cpp-${port}`, model: 'scripted', contextTokens: 8_192, fallback: true });
   });
 
   it('finishes an agent’s loop of the Anthropic SDK', async () => {

@@ -27,8 +27,8 @@ export interface Wait {
   readonly why: string | null;
 }
 
-export function waitsOf(candidates: readonly Candidate[], breakers: Breakers, now: number): readonly Wait[] {
-  return candidates.map(({ known, target }) => {
+export function waitsOf(candidates: Iterable<Candidate>, breakers: Breakers, now: number): readonly Wait[] {
+  return [...candidates].map(({ known, target }) => {
     const wait = breakers.peek(target, now);
     return { name: known.upstream.name, until: wait?.until ?? now, why: wait?.breaker.message ?? null };
   });

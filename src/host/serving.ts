@@ -20,9 +20,11 @@ export interface ServingOptions {
 
 const GRACE_MS = 3_000;
 
-/** Starts it. `give` hands a connection over, and hangs it up when that cannot be done. */
+/** Starts it; throws, or says in `ended`, when the machine has no room for it. `give` hands a connection over, and hangs it up when that cannot be done. */
 export function startServing({ program, hello, env, ended }: ServingOptions) {
-  const child = fork(program, [], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: [], env: { ...env } });
+  // Nothing of the folder that we were started in is its business: a runtime may look for libraries where it stands.
+  const options = { cwd: '/', execArgv: [], env: { ...env } };
+  const child = fork(program, [], { ...options, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
   let [said, isClosing] = ['', false];
   // Ours until it says that it has them: what is on its way to a process that dies would be open for ever.
   const onTheirWay = new Map<number, Socket>();

@@ -13,11 +13,13 @@ import type { Upstream } from '../contract.ts';
 import { dialects } from '../dialects/index.ts';
 import { runGateway } from '../run.ts';
 import { framesOf } from '../sse.ts';
+import type { EmbeddedSpec } from './contract.ts';
 import { type Embedded, openEmbedded } from './host.ts';
 
 /** Loads at once, and says what the last message tells it to do. */
 const RUNTIME = `
 let stop = () => {};
+const answer = (text) => ({ text, tokens_predicted: 3, tokens_evaluated: 2 });
 exports.loadModel = async ({ model }) => {
   if (model.includes('broken')) throw new Error('this is no model');
   return {
@@ -26,11 +28,12 @@ exports.loadModel = async ({ model }) => {
     stopCompletion: () => stop(),
     completion: async ({ messages, n_predict }, each) => {
       const asked = messages.at(-1).content;
+      if (asked.includes('surroundings')) return answer(process.cwd() + ' ' + Object.keys(process.env).join());
       each({ content: 'The embedded' });
       if (asked.includes('die')) setImmediate(() => process.abort());
       if (asked.includes('die') || asked.includes('hang')) await new Promise((resolve) => (stop = resolve));
       const text = 'The embedded model answers ' + process.pid + ' ' + (n_predict > 0);
-      return { text, tokens_predicted: 3, tokens_evaluated: 2 };
+      return answer(text);
     },
   };
 };
@@ -65,13 +68,14 @@ interface Opened {
   starts: number;
 }
 
-async function open(own: { model?: string; runtime?: string; idleMs?: number } = {}): Promise<Opened> {
+async function open({ startsFail = 0, ...own }: Partial<EmbeddedSpec> & { startsFail?: number } = {}): Promise<Opened> {
   const problems: string[] = [];
   const opened = { problems, ends: [] as string[], starts: 0 };
   const embedded = await openEmbedded({
     spec: { model: '/models/tiny.gguf', runtime: folder, contextTokens: 600, threads: 1, idleMs: 60_000, ...own },
     start: (hello, ended) => {
       opened.starts += 1;
+      if (opened.starts <= startsFail) throw new Error('spawn ENOMEM');
       const note: typeof ended = (how, untaken) => {
         opened.ends.push(how);
         ended(how, untaken);
@@ -182,6 +186,16 @@ describe('the embedded model', () => {
     const direct = await say(opened, 'hello', opened.embedded.upstream.apiKey ?? '');
     expect([direct.status, await direct.text()]).toEqual([500, expect.stringContaining(why)]);
     expect((await ask(opened, 'hello')).end).toContain('rate_limit_error');
+  });
+
+  it('knows nothing of where we were started', async () => {
+    expect((await ask(await open(), 'surroundings')).text.trim()).toBe('/');
+  });
+
+  it('that cannot be started costs the agent nothing but its help, and is tried again', async () => {
+    const opened = await open({ startsFail: 1 });
+    expect((await ask(opened, 'hello')).text).toMatch(/^The embedded model answers/);
+    expect(opened.problems).toEqual(['the embedded model could not be started: spawn ENOMEM']);
   });
 
   it('answers nobody but its gateway', async () => {

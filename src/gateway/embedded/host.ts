@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { basename } from 'node:path';
+import { EMBEDDED_UPSTREAM } from '../../core/gateway.ts';
 import type { Upstream } from '../contract.ts';
 import type { EmbeddedSpec, Serving, StartServing } from './contract.ts';
 
@@ -27,7 +28,13 @@ export async function openEmbedded({ spec, start, problem }: EmbeddedOptions): P
   let serving: Serving | null = null;
   let isClosed = false;
   const give = (connection: Socket): void => {
-    serving ??= start({ kind: 'start', ...spec, name, token }, ended);
+    try {
+      serving ??= start({ kind: 'start', ...spec, name, token }, ended);
+    } catch (error) {
+      // No memory or no files left for another process: the breaker decides when it is tried again.
+      connection.destroy();
+      return problem('the embedded model could not be started', error);
+    }
     serving.give(connection);
   };
   const ended = (how: string, untaken: readonly Socket[]): void => {
@@ -46,7 +53,7 @@ export async function openEmbedded({ spec, start, problem }: EmbeddedOptions): P
   });
   return {
     upstream: {
-      name: 'embedded',
+      name: EMBEDDED_UPSTREAM,
       kind: 'openai',
       baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
       apiKey: token,

@@ -3,9 +3,10 @@
 
 import { timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { MODEL_RUNTIME } from '../../core/gateway.ts';
 import type { EmbeddedSpec } from './contract.ts';
 import { type Asked, complete, TooLong } from './completing.ts';
-import { type LoadedModel, loadModel, RUNTIME } from './runtime.ts';
+import { type LoadedModel, loadModel } from './runtime.ts';
 
 export interface ModelServerOptions extends EmbeddedSpec {
   readonly name: string;
@@ -100,7 +101,7 @@ function sayError(response: ServerResponse, error: unknown, { model, contextToke
       error: { code: 400, message, type: 'exceed_context_size_error', n_ctx: contextTokens },
     });
   const isMissing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
-  const why = isMissing ? `the package ${RUNTIME} is not installed` : `${model}: ${message}`;
+  const why = isMissing ? `the package ${MODEL_RUNTIME} is not installed` : `${model}: ${message}`;
   say(response, 500, errorOf('server_error', `the embedded model cannot answer: ${why}`));
 }
 

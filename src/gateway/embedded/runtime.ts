@@ -1,11 +1,8 @@
 // The runtime of llama.cpp from npm, an optional peer: what of it is used, and where it is found.
 
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { modelRuntime } from '../../config/model-runtime.ts';
 import type { EmbeddedSpec } from './contract.ts';
-
-export const RUNTIME = '@fugood/llama.node';
 
 export interface Completion {
   readonly content?: string;
@@ -37,7 +34,6 @@ interface Runtime {
 
 /** Rejects when the runtime or the model is not there. A model that is broken in a worse way takes the process along. */
 export async function loadModel({ runtime, model, contextTokens, threads }: EmbeddedSpec): Promise<LoadedModel> {
-  const found = createRequire(runtime === null ? import.meta.url : join(runtime, 'package.json')).resolve(RUNTIME);
-  const loaded = (await import(pathToFileURL(found).href)) as Runtime & { readonly default?: Runtime };
+  const loaded = (await import(pathToFileURL(modelRuntime(runtime)).href)) as Runtime & { readonly default?: Runtime };
   return (loaded.default ?? loaded).loadModel({ model, n_ctx: contextTokens, n_threads: threads, n_gpu_layers: 0 });
 }
